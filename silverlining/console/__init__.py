@@ -1,0 +1,1 @@
+"""What a person sees: narration, progress, tables, pictures in the terminal."""

@@ -1,0 +1,1 @@
+"""What is done to a host: converge, check, play a lesson, tear down."""

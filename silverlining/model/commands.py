@@ -1,0 +1,201 @@
+"""Writes actions as the docker commands that they stand for: plain arrays, built here and executed elsewhere."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+
+
+from .actions import (
+    Action,
+    AttachReplica,
+    CreateNetwork,
+    CreateVolume,
+    DeleteKey,
+    Drain,
+    MakeSecrets,
+    Mend,
+    MoveMaster,
+    PutKey,
+    Readmit,
+    Remove,
+    Replace,
+    ResetSentinels,
+    Run,
+    SeedReplica,
+    Start,
+    Unpause,
+)
+from .stack import Container, Mount
+
+Argv = tuple[str, ...]
+
+LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
+HELPER_FLAGS: Argv = ("--rm", "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+
+
+def docker(*parts: str | Iterable[str]) -> Argv:
+    """A docker command line from words and groups of words."""
+    words: list[str] = ["docker"]
+    for part in parts:
+        words += [part] if isinstance(part, str) else list(part)
+    return tuple(words)
+
+
+def flags(flag: str, values: Iterable[str]) -> Argv:
+    """The flag before each of the values."""
+    return tuple(word for value in values for word in (flag, value))
+
+
+def pairs(mapping: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[str]:
+    """key=value of each."""
+    items = mapping.items() if isinstance(mapping, Mapping) else mapping
+    return [f"{key}={value}" for key, value in items]
+
+
+def mount_flag(mount: Mount) -> str:
+    """The value of `--mount`."""
+    return f"type={mount.kind},source={mount.source},target={mount.target}" + (",readonly" if mount.read_only else "")
+
+
+def publish_flag(port: tuple[str, int, int]) -> str:
+    """The value of `--publish` for (host address or "", host port, container port)."""
+    address, outside, inside = port
+    return f"{address}:{outside}:{inside}" if address else f"{outside}:{inside}"
+
+
+def run(c: Container) -> Argv:
+    """`docker run` of a container with everything that its service says."""
+    health = c.health
+    return docker(
+        "run",
+        "--detach",
+        ("--name", c.name, "--hostname", c.name),
+        ("--network", c.network, "--ip", c.address),
+        flags("--network-alias", c.aliases),
+        flags("--link", (f"{other}:{alias}" for other, alias in c.links)),
+        flags("--publish", map(publish_flag, c.ports)),
+        flags("--mount", map(mount_flag, c.mounts)),
+        flags("--tmpfs", c.tmpfs),
+        flags("--env", pairs(c.environment)),
+        ("--user", c.user) if c.user else (),
+        ("--read-only",) if c.read_only else (),
+        ("--cap-drop", "ALL"),
+        flags("--cap-add", c.cap_add),
+        ("--security-opt", "no-new-privileges"),
+        flags("--sysctl", pairs(c.sysctls)),
+        ("--memory", f"{c.memory}m", "--cpus", f"{c.cpus:g}"),
+        ("--restart", c.restart, "--stop-signal", c.stop_signal, "--stop-timeout", str(c.stop_grace)),
+        ("--log-driver", "json-file", *flags("--log-opt", pairs(LOG_OPTIONS))),
+        (
+            *("--health-cmd", health.command, "--health-interval", f"{c.health_interval}s"),
+            *("--health-timeout", f"{health.timeout}s", "--health-retries", str(health.retries)),
+            *("--health-start-period", f"{health.start_period}s"),
+        )
+        if health
+        else (),
+        flags("--label", pairs(c.labels)),
+        c.image.reference,
+        c.command,
+    )
+
+
+def remove(name: str) -> tuple[Argv, ...]:
+    """Stops a container with its own grace and signal, and removes it; named volumes stay."""
+    return docker("stop", name), docker("rm", name)
+
+
+def inside(container: str, *command: str) -> Argv:
+    """A command inside a container."""
+    return docker("exec", container, command)
+
+
+def ask_redis(container: str, *command: str) -> Argv:
+    """A Redis command to a node, with the password that only the container knows."""
+    return inside(container, "redis-ask", *command)
+
+
+def ask_sentinel(container: str, *command: str) -> Argv:
+    """A command to a Sentinel."""
+    return inside(container, "redis-ask", "-p", "26379", *command)
+
+
+def commands(action: Action) -> tuple[Argv, ...]:
+    """The docker commands that an action stands for."""
+    match action:
+        case CreateNetwork(network=network):
+            options = ("--driver", "bridge", "--subnet", network.subnet, "--ip-range", network.ip_range, "--gateway", network.gateway)
+            return (docker("network", "create", options, flags("--label", pairs(network.labels)), network.name),)
+        case CreateVolume(volume=volume):
+            return (docker("volume", "create", flags("--label", pairs(volume.labels)), volume.name),)
+        case MakeSecrets(volume=volume, tools=tools):
+            mount = f"type=volume,source={volume},target=/secrets"
+            return (docker("run", HELPER_FLAGS, "--mount", mount, tools.reference, "secrets-init", "/secrets"),)
+        case SeedReplica(volume=volume, image=image, master_address=address):
+            mount = f"type=volume,source={volume},target=/data"
+            return (docker("run", HELPER_FLAGS, "--mount", mount, image.reference, "redis-seed", address, "6379"),)
+        case Run(container=c):
+            return (run(c),)
+        case Replace(old=old, container=c):
+            return (*remove(old.name), run(c))
+        case Remove(old=old):
+            return remove(old.name)
+        case Start(container=c):
+            return (docker("start", c.name),)
+        case Unpause(container=c):
+            return (docker("unpause", c.name),)
+        case Mend(container=c):
+            return (inside(c.name, *c.mend) if c.mend else docker("restart", c.name),)
+        case _:
+            return _conversation(action)
+
+
+def _conversation(action: Action) -> tuple[Argv, ...]:
+    """Actions that talk to a service rather than to the engine."""
+    match action:
+        case MoveMaster(sentinel=sentinel):
+            return (ask_sentinel(sentinel, "sentinel", "failover", "master"),)
+        case AttachReplica(node=node, master_address=address):
+            return (ask_redis(node, "replicaof", address, "6379"),)
+        case ResetSentinels(sentinels=sentinels):
+            return tuple(ask_sentinel(s, "sentinel", "reset", "master") for s in sentinels)
+        case Drain(haproxy=haproxy, server=server):
+            return (inside(haproxy, "haproxy-drain", server, "10"),)
+        case Readmit(haproxy=haproxy, server=server):
+            return (inside(haproxy, "haproxy-ready", server),)
+        case PutKey(etcd=etcd, key=key, value=value):
+            return (inside(etcd, "etcdctl", "put", key, value),)
+        case DeleteKey(etcd=etcd, key=key):
+            return (inside(etcd, "etcdctl", "del", key),)
+    raise TypeError(action)
+
+
+def line(argv: Argv) -> str:
+    """The command as a person would type it."""
+    return shlex.join(argv)
+
+
+def title(action: Action) -> str:
+    """A few words for the list of what a plan does."""
+    from .text import _
+
+    words = {
+        CreateNetwork: _("create network"),
+        CreateVolume: _("create volume"),
+        MakeSecrets: _("make secrets in"),
+        SeedReplica: _("seed as replica"),
+        Run: _("run"),
+        Replace: _("replace"),
+        Remove: _("remove"),
+        Start: _("start"),
+        Unpause: _("unpause"),
+        Mend: _("mend"),
+        MoveMaster: _("move the master from"),
+        AttachReplica: _("attach replica"),
+        ResetSentinels: _("reset Sentinels"),
+        Drain: _("drain"),
+        Readmit: _("readmit"),
+        PutKey: _("register"),
+        DeleteKey: _("deregister"),
+    }
+    return f"{words[type(action)]} {action.subject}"

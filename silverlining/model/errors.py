@@ -1,0 +1,35 @@
+"""What can go wrong in a way that a person can mend: what happened, why, and what to do next."""
+
+from __future__ import annotations
+
+
+class SilverliningError(Exception):
+    """An error for people. `what` says what happened and why, `hint` the next thing to do or to run."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  → {self.hint}" if self.hint else self.what
+
+
+class SettingsError(SilverliningError):
+    """A setting is unknown, of the wrong type or out of range; `what` begins with its path."""
+
+
+class Conflict(SilverliningError):
+    """Something on the host that is not ours holds a name, a port or a subnet that the plan needs."""
+
+
+class EngineError(SilverliningError):
+    """The Docker engine can't be reached, refuses, or is of a kind that can't run the course."""
+
+
+class Unhealthy(SilverliningError):
+    """Something did not become what it should be before its deadline."""
+
+
+class Busy(SilverliningError):
+    """Another writer holds the lock of this stack."""

@@ -1,0 +1,26 @@
+"""The labels by which the tool knows what is its own; and Compose's, so that step09 takes networks and volumes over."""
+
+from __future__ import annotations
+
+STACK = "io.silverlining.stack"
+SERVICE = "io.silverlining.service"
+INDEX = "io.silverlining.index"
+SPEC = "io.silverlining.spec"
+MADE_BY = "io.silverlining.made-by"
+HELPER = "io.silverlining.helper"
+
+COMPOSE_PROJECT = "com.docker.compose.project"
+COMPOSE_NETWORK = "com.docker.compose.network"
+COMPOSE_VOLUME = "com.docker.compose.volume"
+COMPOSE_SERVICE = "com.docker.compose.service"
+COMPOSE_NUMBER = "com.docker.compose.container-number"
+
+
+def network(stack: str) -> dict[str, str]:
+    """Labels of the stack's network."""
+    return {STACK: stack, COMPOSE_PROJECT: stack, COMPOSE_NETWORK: "default"}
+
+
+def volume(stack: str, key: str) -> dict[str, str]:
+    """Labels of the volume that Compose's file calls `key`."""
+    return {STACK: stack, COMPOSE_PROJECT: stack, COMPOSE_VOLUME: key}

@@ -1,0 +1,58 @@
+"""Step 02: a Django project in a container, by hand and then as the container's own command."""
+
+from silverlining.model.lesson import Act, Check, Lesson, Proof
+from silverlining.model.service import Health, Port, Service
+from silverlining.model.text import _
+
+from .step01_nginx import TOPOLOGY as BEFORE
+
+PROBE = "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8000/\", timeout=2)'"
+
+DJANGO = Service(
+    name="django",
+    image="django",
+    address=3,
+    command=(
+        "sh",
+        "-c",
+        "test -e manage.py || django-admin startproject django_app . && python3 manage.py migrate && exec python3 manage.py runserver 0.0.0.0:8000",
+    ),
+    environment=(("PYTHONUNBUFFERED", "1"),),
+    ports=(Port(8000, "app"),),
+    tmpfs=("/tmp",),
+    health=Health(PROBE),
+    user="10001:10001",
+    read_only=False,
+    memory=256,
+    stop_signal="SIGINT",
+)
+
+TOPOLOGY = BEFORE.derive("step02-django", add=(DJANGO,), drop=("nginx",), entry=("app", "/"))
+
+LESSON = Lesson(
+    _("Django in a container"),
+    _("A container instead of a virtual environment: versions are fixed by the image."),
+    (
+        Act(
+            _("By hand"),
+            _("A throwaway container has Python and Django. A project is made in it as on any machine; with the container it is gone."),
+            (
+                "docker run --rm {image_django} sh -c 'cd /tmp && django-admin startproject django_app && cd django_app && "
+                "python3 manage.py migrate --verbosity 0 && python3 manage.py check && ls'",
+            ),
+            _("The project exists only inside that one container, for as long as it lives."),
+        ),
+        Act(
+            _("As the container's own command"),
+            _("Now the same three commands are the container's command, so that it serves again after each restart."),
+            ("docker inspect --format '{{{{json .Config.Cmd}}}}' {django}", "docker logs --tail 5 {django}"),
+            _("Django's development server, with a page that says that the installation worked: {url}"),
+            checks=(Check("containers"), Check("serves")),
+        ),
+        Act(
+            _("What is changed in a container dies with it"),
+            _("Each container has a thin layer of its own above the image. The image and the other containers never see what is written there."),
+            proofs=(Proof("own-layer", "django"), Proof("restart", "django")),
+        ),
+    ),
+)

@@ -1,0 +1,52 @@
+"""Step 06, second answer: three app servers behind HAProxy."""
+
+from silverlining.model.lesson import Act, Check, Lesson, Proof
+from silverlining.model.service import Health, Port, Service
+from silverlining.model.text import _
+
+from .step05_sentinel import APP as ONE
+from .step05_sentinel import TOPOLOGY as BEFORE
+
+APP = ONE.but(count=3, scaled=True, ports=())
+
+HAPROXY = Service(
+    name="haproxy",
+    image="haproxy",
+    address=4,
+    ports=(Port(6301, "web", public=True), Port(8404, "stats")),
+    tmpfs=("/tmp", "/run"),
+    after=("ping-app",),
+    health=Health("haproxy-health"),
+    user="99:99",
+    memory=128,
+    stop_signal="SIGUSR1",
+    stop_grace=20,
+)
+
+TOPOLOGY = BEFORE.derive("step06-haproxy", add=(APP, HAPROXY), entry=("web", "/healthz"), registry="static")
+
+LESSON = Lesson(
+    _("HAProxy"),
+    _("One address for three app servers; a server that fails gets no requests."),
+    (
+        Act(
+            _("Round robin"),
+            _("HAProxy takes each request and gives it to the next server. The answer says which container it came from."),
+            ("curl -sS -D - {url}",),
+            _("X-Served-By is another container each time."),
+            proofs=(Proof("round-robin"),),
+            checks=(Check("containers"), Check("redis"), Check("sentinels"), Check("apps"), Check("haproxy"), Check("serves")),
+        ),
+        Act(
+            _("Health checks"),
+            _("HAProxy asks each server for /healthz. Two failed answers take it out, two good ones bring it back."),
+            proofs=(Proof("server-down"),),
+        ),
+        Act(
+            _("Statistics"),
+            _("What HAProxy knows of its servers, as a page on this host's loopback only."),
+            ("curl -sS -o /dev/null -w '%{{http_code}} %{{url_effective}}\\n' http://127.0.0.1:{port_stats}/stats",),
+            _("Open http://127.0.0.1:{port_stats}/stats in a browser."),
+        ),
+    ),
+)

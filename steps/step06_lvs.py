@@ -1,0 +1,61 @@
+"""Step 06, first answer: LVS with direct routing, three app servers that share one virtual address."""
+
+from silverlining.model.lesson import Act, Check, Lesson, Proof
+from silverlining.model.service import Health, Service
+from silverlining.model.text import _
+
+from .step05_sentinel import APP as ONE
+from .step05_sentinel import TOPOLOGY as BEFORE
+
+REAL_SERVER = ONE.but(
+    count=3,
+    scaled=True,
+    ports=(),
+    environment=(*ONE.environment, ("VIP", "{vip}")),
+    user="0:0",
+    cap_add=("NET_ADMIN", "SETUID", "SETGID", "SETPCAP"),
+    sysctls=(("net.ipv4.conf.all.arp_ignore", "1"), ("net.ipv4.conf.all.arp_announce", "2")),
+)
+
+DIRECTOR = Service(
+    name="lvs",
+    image="lvs",
+    address=5,
+    environment=(("VIP", "{vip}"), ("PORT", "8000"), ("REALS", "{reals}")),
+    tmpfs=("/tmp", "/run"),
+    health=Health("lvs-health"),
+    user="0:0",
+    cap_add=("NET_ADMIN", "NET_RAW"),
+    memory=64,
+    stop_grace=3,
+)
+
+TOPOLOGY = BEFORE.derive("step06-lvs", add=(REAL_SERVER, DIRECTOR), entry=("", "/healthz"), vip=True)
+
+LESSON = Lesson(
+    _("LVS, direct routing"),
+    _("A director hands packets to three real servers by their MAC address; the answers go past it."),
+    (
+        Act(
+            _("One address, four containers"),
+            _(
+                "The director answers ARP for the virtual address {vip}. The three app servers hold it too, on lo, and keep silent about it. Direct"
+                " routing keeps the port, so that the service is at {vip}:8000, where the app listens."
+            ),
+            ("docker exec {lvs} lvs-status", "docker exec {ping_app} ip -brief address show lo"),
+            _("`mode` says whether the kernel's IPVS does it or nftables, which does the same job where the kernel has no IPVS."),
+            checks=(Check("containers"), Check("redis"), Check("sentinels"), Check("apps"), Check("lvs"), Check("serves")),
+        ),
+        Act(
+            _("Requests spread"),
+            _("Each connection goes to one server and stays there; many connections spread."),
+            proofs=(Proof("vip-spreads"),),
+        ),
+        Act(
+            _("Only MAC addresses change, and answers go straight back"),
+            _("The same packet is looked at in front of the director and behind it. The answers are counted where they leave."),
+            look=_("Source and destination address stay. The director sees requests only; the real servers send the answers."),
+            proofs=(Proof("only-macs-change"), Proof("answers-bypass")),
+        ),
+    ),
+)

@@ -134,8 +134,8 @@ class Contexts:
         return str(path.relative_to(self._root)) if path.is_relative_to(self._root) else str(path)
 
     def _render(self, source: str) -> bytes:
-        from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, UndefinedError
         from jinja2 import Environment as Jinja
+        from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, UndefinedError
 
         if self._environment is None:
             loader = FileSystemLoader([self._root, self._root / "conf"])

@@ -25,8 +25,8 @@ class SeenContainer:
     health: str
     address: str
     image: str
+    ports: tuple[int, ...] = ()
     compose: bool = False
-    volumes: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -70,7 +70,8 @@ class Observed:
     """The state of a host as far as a stack goes.
 
     `keys` is what etcd holds under /app/servers (None: no answer); `proxy_fault` what HAProxy's own health check complains of.
-    `subnets` are the subnets of all other networks of the engine.
+    `subnets` are the subnets of all other networks of the engine. `sleeping` is what the volumes of Redis nodes that don't
+    run say: the role in which the node would start.
     """
 
     stack: str
@@ -78,6 +79,7 @@ class Observed:
     subnet: str = ""
     volumes: frozenset[str] = frozenset()
     redis: Mapping[str, RedisNode] = field(default_factory=dict)
+    sleeping: Mapping[str, RedisNode] = field(default_factory=dict)
     sentinels: Mapping[str, SentinelView] = field(default_factory=dict)
     keys: Mapping[str, str] | None = None
     proxy_fault: str = ""

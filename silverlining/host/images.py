@@ -1,0 +1,149 @@
+"""Gets each image onto the host by the first rung that works: present, registry or mirror, official reference, built from Debian packages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..model.images import BUILT, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE_LABEL, Image, closure, mirrored
+from .build import BuildFailed
+from .climb import MIRROR, NAMED, OFFICIAL, PRESENT, Climb, Got, ImageUnavailable, Progress, Workshop
+from .contexts import ContextError, Contexts
+from .debian import Local, Runner
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    from ..model.settings import Settings
+
+__all__ = ["PRESENT", "TO_GET", "BuildFailed", "ContextError", "ImageStore", "ImageUnavailable", "Planned", "Progress", "Resolved"]
+TO_GET = "to get"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An image that is on the host. `rung` says how this run got it, `source` where it came from at first."""
+
+    name: str
+    reference: str
+    id: str
+    fingerprint: str
+    rung: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An image as a dry run sees it: PRESENT or TO_GET, under the reference that it has or is most likely to get."""
+
+    name: str
+    reference: str
+    fingerprint: str
+    rung: str
+
+
+class ImageStore:
+    """The images of one docker host. `report` is called from one thread at a time."""
+
+    def __init__(
+        self,
+        api: APIClient,
+        root: Path,
+        settings: Settings,
+        variables: Mapping[str, Any],
+        report: Callable[[Progress], None] = lambda progress: None,
+        runner: Runner | None = None,
+        environ: Mapping[str, str] = os.environ,
+        catalogue: Mapping[str, Image] = IMAGES,
+    ) -> None:
+        self._api = api
+        self._catalogue = catalogue
+        self._mirror = settings.images.mirror
+        self._references = settings.images.references
+        self.contexts = Contexts(root, variables, settings.images, catalogue)
+        self._workshop = Workshop(api, self.contexts, settings.build, runner or Local(), environ, report)
+
+    def tag(self, name: str) -> str:
+        """The reference of `name` when it is built by us."""
+        return f"{self._catalogue[name].repository}:{self.contexts[name].fingerprint}"
+
+    def plan_for(self, names: Iterable[str]) -> dict[str, Planned]:
+        """What `resolve` would find and what it would have to get, by one call and without changing anything."""
+        names = tuple(names)
+        present = self._present(names, self._api.images())
+        plan = {}
+        for name in closure(names, lambda name: name in present or bool(self._pullable(name)), self._catalogue):
+            likely = present[name].reference if name in present else (self._pullable(name) or [(self.tag(name), BUILT)])[-1][0]
+            plan[name] = Planned(name, likely, self.contexts[name].fingerprint, PRESENT if name in present else TO_GET)
+        return plan
+
+    def resolve(self, names: Iterable[str]) -> dict[str, Resolved]:
+        """Gets `names`, side by side where they don't need each other. Raises ImageUnavailable, BuildFailed or ContextError.
+
+        The answer has every image that was needed on the way too, so `names` first of all.
+        """
+        names = tuple(names)
+        listed = self._api.images()
+        present = self._present(names, listed)
+        got = Climb(self._catalogue, present, self._pullable, self._workshop).run(names)
+        if any(one.rung != PRESENT for one in got.values()):
+            listed = self._api.images()
+        ids = {tag: entry["Id"] for entry in listed for tag in _tags(entry)}
+        return {
+            name: Resolved(name, one.reference, ids[one.reference], self.contexts[name].fingerprint, one.rung, one.source)
+            for name, one in got.items()
+        }
+
+    def superseded(self, images: Iterable[Mapping[str, Any]], containers: Iterable[Mapping[str, Any]]) -> list[str]:
+        """The tags among `images` that are earlier builds of ours and that none of `containers` (running or not) uses."""
+        used = {container["ImageID"] for container in containers}
+        current = {self.tag(name) for name in self._catalogue}
+        return [tag for entry in images if entry["Id"] not in used for tag in owned(entry) if tag not in current]
+
+    def prune(self, tags: Iterable[str]) -> list[str]:
+        """Removes these tags of ours; gives those that went. What somebody uses after all is left."""
+        from docker.errors import APIError
+
+        gone = []
+        for tag in tags:
+            try:
+                self._api.remove_image(tag)
+            except APIError:
+                continue
+            gone.append(tag)
+        return gone
+
+    def _pullable(self, name: str) -> list[tuple[str, str]]:
+        if named := self._references.get(name):
+            return [(named, NAMED)]
+        official = self._catalogue[name].official
+        mirrors = [(reference, MIRROR) for reference in mirrored(self._mirror, official)] if official else []
+        return [*mirrors, (official, OFFICIAL)] if official else []
+
+    def _present(self, names: Iterable[str], listed: Iterable[Mapping[str, Any]]) -> dict[str, Got]:
+        by_tag = {tag: entry for entry in listed for tag in _tags(entry)}
+        found = {}
+        for name in closure(names, catalogue=self._catalogue):
+            built = [] if name in self._references else [(self.tag(name), BUILT)]
+            for reference, source in [*built, *self._pullable(name)]:
+                if reference in by_tag:
+                    label = (by_tag[reference].get("Labels") or {}).get(SOURCE_LABEL, BUILT)
+                    found[name] = Got(reference, PRESENT, label if source == BUILT else source)
+                    break
+        return found
+
+
+def owned(entry: Mapping[str, Any]) -> list[str]:
+    """The tags of an image by which it is ours: the label alone won't do, what is committed or built on an image inherits it."""
+    own = entry.get("Labels") or {}
+    if IMAGE_LABEL not in own:
+        return []
+    repository = Image(own[IMAGE_LABEL]).repository
+    return [tag for tag in _tags(entry) if tag == f"{repository}:{own.get(FINGERPRINT_LABEL)}"]
+
+
+def _tags(entry: Mapping[str, Any]) -> list[str]:
+    return entry.get("RepoTags") or []

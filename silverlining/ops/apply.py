@@ -1,0 +1,237 @@
+"""Does what an action says, through the engine's API: the counterpart of model/commands.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..host.exec import demand, execute, last_lines, pause
+from ..host.helpers import run_helper
+from ..host.observe import redis_fields
+from ..model import actions as do
+from ..model.commands import LOG_OPTIONS
+from ..model.errors import Conflict, Unhealthy
+from ..model.stack import Container, Stack
+from ..model.text import _
+
+Report = Callable[[str], None]
+
+
+class Applier:
+    """Applies actions to one engine. `deadline` is how many seconds anything may take to become healthy."""
+
+    def __init__(self, client: Any, stack: Stack) -> None:
+        self.client = client
+        self.stack = stack
+        self.deadline = float(stack.settings.deadline)
+
+    def apply(self, action: do.Action, report: Report) -> None:
+        """Does one action and awaits that it holds; `report` takes a few words about where it is."""
+        match action:
+            case do.CreateNetwork(network=network):
+                self._create_network(network)
+            case do.CreateVolume(volume=volume):
+                self.client.create_volume(volume.name, labels=dict(volume.labels))
+            case do.MakeSecrets(volume=volume, tools=tools):
+                command = ["secrets-init", "/secrets"]
+                run_helper(self.client, self.stack.name, tools.reference, command, {volume: "/secrets"}, writable=True)
+            case do.SeedReplica(volume=volume, image=image, master_address=address):
+                command = ["redis-seed", address, "6379"]
+                run_helper(self.client, self.stack.name, image.reference, command, {volume: "/data"}, writable=True)
+            case do.Run(container=c):
+                self.run(c, report)
+            case do.Replace(old=old, container=c):
+                report(_("stopping the old one"))
+                self.remove(old.id or old.name)
+                self.run(c, report)
+            case do.Remove(old=old):
+                report(_("stopping"))
+                self.remove(old.id or old.name)
+            case do.Start(container=c):
+                self.client.start(c.name)
+                self.await_ready(c, report)
+            case do.Unpause(container=c):
+                self.client.unpause(c.name)
+                self.await_ready(c, report)
+            case do.Mend(container=c):
+                self._mend(c, report)
+            case _:
+                self._converse(action, report)
+
+    def _converse(self, action: do.Action, report: Report) -> None:
+        match action:
+            case do.MoveMaster(master=master, target=target, sentinel=sentinel):
+                from .failover import move_master
+
+                move_master(self.client, self.stack, master, target, sentinel, report)
+            case do.AttachReplica(node=node, master_address=address):
+                demand(self.client, node, "redis-ask", "replicaof", address, "6379")
+                self.await_link(node, address, report)
+            case do.ResetSentinels(sentinels=sentinels, replicas=replicas):
+                from .failover import reset_sentinels
+
+                reset_sentinels(self.client, sentinels, replicas, self.deadline, report)
+            case do.Drain(haproxy=haproxy, server=server):
+                demand(self.client, haproxy, "haproxy-drain", server, "10")
+            case do.Readmit(haproxy=haproxy, server=server):
+                demand(self.client, haproxy, "haproxy-ready", server)
+            case do.PutKey(etcd=etcd, key=key, value=value):
+                demand(self.client, etcd, "etcdctl", "put", key, value)
+                self._await_server(key, value, True, report)
+            case do.DeleteKey(etcd=etcd, key=key):
+                demand(self.client, etcd, "etcdctl", "del", key)
+                self._await_server(key, "", False, report)
+            case _:
+                raise TypeError(action)
+
+    def _create_network(self, network: Any) -> None:
+        from docker.types import IPAMConfig, IPAMPool
+
+        pool = IPAMPool(subnet=network.subnet, iprange=network.ip_range, gateway=network.gateway)
+        self.client.create_network(network.name, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]), labels=dict(network.labels))
+
+    def run(self, c: Container, report: Report) -> None:
+        """Creates and starts a container as commands.run writes it, and awaits its health."""
+        from docker.errors import APIError
+
+        report(_("starting"))
+        self.client.create_container(**creation(self.client, c))
+        try:
+            self.client.start(c.name)
+        except APIError as error:
+            words = str(error.explanation)
+            if "already allocated" in words or "already in use" in words:
+                raise Conflict(_("{name} can't start: {words}").format(name=c.name, words=words), _("free that port, or choose another")) from None
+            raise
+        self.await_ready(c, report)
+
+    def remove(self, name: str) -> None:
+        """Stops a container with its own signal and grace and removes it; its named volumes stay. Gone already is fine."""
+        from docker.errors import NotFound
+
+        try:
+            if self.client.inspect_container(name)["State"]["Paused"]:
+                self.client.unpause(name)
+            self.client.stop(name)
+            self.client.remove_container(name, force=True, v=True)
+        except NotFound:
+            pass
+
+    def await_ready(self, c: Container, report: Report) -> None:
+        """Asks the container's own health check until it says yes: sooner than Docker, which asks only once an interval.
+
+        Raises Unhealthy at the deadline, or at once when the container has ended and isn't restarted.
+        """
+        if c.health is None:
+            return
+        report(_("waiting until healthy"))
+        end = time.monotonic() + self.deadline
+        words = ""
+        while True:
+            answer = execute(self.client, c.name, ("sh", "-c", c.health.command))
+            if answer.ok:
+                return
+            words = answer.text
+            if not pause(0.1, end):
+                break
+        self._give_up(c.name, words)
+
+    def _give_up(self, name: str, words: str) -> None:
+        log = last_lines(self.client, name)
+        raise Unhealthy(
+            _("{name} is not healthy after {seconds:g} s: {words}").format(name=name, seconds=self.deadline, words=words or _("no answer"))
+            + (f"\n{log}" if log else ""),
+            f"docker logs --tail 50 {name}",
+        )
+
+    def await_link(self, node: str, address: str, report: Report) -> None:
+        """Waits until a Redis node is an attached replica of `address`."""
+        report(_("waiting for replication"))
+        end = time.monotonic() + self.deadline
+        facts: dict[str, str] = {}
+        while facts.get("master_host") != address or facts.get("master_link_status") != "up":
+            if not pause(0.1, end):
+                self._give_up(node, _("no link to its master {address}").format(address=address))
+            facts = redis_fields(execute(self.client, node, ("redis-ask", "info", "replication")).text)
+
+    def _await_server(self, key: str, value: str, there: bool, report: Report) -> None:
+        """Waits until HAProxy's running configuration has (or hasn't) the server that a key names."""
+        report(_("waiting for HAProxy"))
+        haproxy = self.stack.of("haproxy")[0].name
+        server = key.rsplit("/", 1)[1]
+        end = time.monotonic() + self.deadline
+        while True:
+            answer = execute(self.client, haproxy, ("haproxyctl", "show", "servers", "state", "webserver"))
+            rows = [line.split() for line in answer.text.splitlines()]
+            found = any(len(row) > 4 and row[3] == server and row[4] == value.partition(":")[0] for row in rows)
+            gone = answer.ok and all(len(row) <= 4 or row[3] != server for row in rows)
+            if (found if there else gone) or not self._haproxy_follows(haproxy):
+                return
+            if not pause(0.1, end):
+                self._give_up(haproxy, _("its configuration does not follow the key {key}").format(key=key))
+
+    def _haproxy_follows(self, haproxy: str) -> bool:
+        """False while HAProxy isn't there yet: it reads the keys when it comes."""
+        from docker.errors import NotFound
+
+        try:
+            return bool(self.client.inspect_container(haproxy)["State"]["Running"])
+        except NotFound:
+            return False
+
+    def _mend(self, c: Container, report: Report) -> None:
+        report(_("mending"))
+        if c.mend and execute(self.client, c.name, c.mend).ok:
+            self.await_ready(c, report)
+            return
+        self.client.restart(c.name)
+        self.await_ready(c, report)
+
+
+def creation(client: Any, c: Container) -> dict[str, Any]:
+    """The arguments of create_container for `c`: the same facts as commands.run, in the API's words."""
+    from docker.types import EndpointConfig, Healthcheck, LogConfig, Mount
+
+    second = 1_000_000_000
+    health = c.health
+    endpoint = EndpointConfig(client.api_version, aliases=list(c.aliases), links=dict(c.links), ipv4_address=c.address)
+    return {
+        "image": c.image.reference,
+        "command": list(c.command) or None,
+        "name": c.name,
+        "hostname": c.name,
+        "detach": True,
+        "user": c.user or None,
+        "environment": dict(c.environment),
+        "labels": c.labels,
+        "ports": [inside for _address, _outside, inside in c.ports],
+        "stop_signal": c.stop_signal,
+        "stop_timeout": c.stop_grace,
+        "healthcheck": Healthcheck(
+            test=["CMD-SHELL", health.command],
+            interval=c.health_interval * second,
+            timeout=health.timeout * second,
+            retries=health.retries,
+            start_period=health.start_period * second,
+        )
+        if health
+        else None,
+        "networking_config": client.create_networking_config({c.network: endpoint}),
+        "host_config": client.create_host_config(
+            network_mode=c.network,
+            links=dict(c.links) or None,
+            port_bindings={inside: (address, outside) if address else outside for address, outside, inside in c.ports},
+            mounts=[Mount(m.target, m.source, type=m.kind, read_only=m.read_only) for m in c.mounts],
+            tmpfs=list(c.tmpfs) or None,
+            read_only=c.read_only,
+            cap_drop=["ALL"],
+            cap_add=list(c.cap_add) or None,
+            security_opt=["no-new-privileges"],
+            sysctls=dict(c.sysctls) or None,
+            mem_limit=c.memory * 1024 * 1024,
+            nano_cpus=int(c.cpus * second),
+            restart_policy={"Name": c.restart},
+            log_config=LogConfig(type="json-file", config=LOG_OPTIONS),
+        ),
+    }

@@ -34,6 +34,16 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 # The number lives in Redis (ping/counter.py). There is nothing else to keep, hence no database, session or login.
 DATABASES: dict[str, dict[str, object]] = {}
 
+REDIS = {
+    "HOST": os.environ.get("REDIS_HOST", "db"),
+    "PORT": int(os.environ.get("REDIS_PORT", "6379")),
+    # "sentinel:26379,other:26379": when there are any, they are asked for the master, and HOST isn't used.
+    "SENTINELS": os.environ.get("SENTINELS", "").replace(" ", ""),
+    "MASTER": os.environ.get("SENTINEL_MASTER", "master"),
+    # Seconds in which a hit must be counted, whatever happens to Redis meanwhile.
+    "DEADLINE": float(os.environ.get("REDIS_DEADLINE", "10")),
+}
+
 USE_TZ = True
 LANGUAGE_CODE = "en"
 

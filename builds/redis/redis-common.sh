@@ -19,6 +19,10 @@ quoted_password() {
     printf '"%s"' "$(printf %s "$secret" | sed 's/[\\"]/\\&/g')"
 }
 
+private_directory() {
+    { mkdir -p -m 700 "$conf" && [ -w "$conf" ]; } 2> /dev/null || die "$conf can't be written by user $(id -u): it needs a volume of its own at /data"
+}
+
 # Standard input becomes the file $1, whole or not at all, whenever we are killed.
 write_file() {
     cat > "$1.new" && sync "$1.new" && mv "$1.new" "$1"

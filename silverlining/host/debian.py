@@ -60,9 +60,7 @@ class Local:
         return done.returncode, done.stderr.decode(errors="replace")
 
 
-def make_base(
-    api: APIClient, image: Image, tag: str, labels: Mapping[str, str], mirror: str, runner: Runner, step: Callable[[str], None]
-) -> None:
+def make_base(api: APIClient, image: Image, tag: str, labels: Mapping[str, str], mirror: str, runner: Runner, step: Callable[[str], None]) -> None:
     """Makes the base `image` and imports it as `repository:tag`. Raises BootstrapFailed."""
     tool = _tool(runner, step)
     with tempfile.NamedTemporaryFile(prefix="silverlining-base-", suffix=".tar") as tar:
@@ -94,7 +92,7 @@ def mmdebstrap(suite: str, mirror: str) -> list[str]:
 def debootstrap(suite: str, mirror: str) -> list[str]:
     """The same by debootstrap, which only knows how to fill a folder."""
     script = (
-        'set -eu; d=$(mktemp -d); trap \'rm -rf "$d"\' EXIT; '
+        "set -eu; d=$(mktemp -d); trap 'rm -rf \"$d\"' EXIT; "
         'debootstrap --variant="$1" --include="$2" "$3" "$d" ${4:+"$4"} >&2; '
         '[ -z "${4:-}" ] || : > "$d/etc/apt/sources.list"; '
         'rm -rf "$d"/var/cache/apt/archives/*.deb "$d"/var/lib/apt/lists/*; tar -C "$d" --numeric-owner --one-file-system -cf - .'

@@ -38,7 +38,6 @@ class Endpoint:
     origin: str
     environment: Mapping[str, str]
     tls: Tls | None = None
-    tls_wanted: bool = False
 
     @property
     def socket(self) -> Path | None:
@@ -68,11 +67,11 @@ def _environment(**values: str) -> dict[str, str]:
 
 def _address(address: str, origin: str, environ: Mapping[str, str], config: Path) -> Endpoint:
     address = address.strip()
-    folder, verify = environ.get("DOCKER_CERT_PATH", ""), environ.get("DOCKER_TLS_VERIFY", "")
-    if address.startswith("unix://") or not (folder or verify):
+    folder, verify, tls = (environ.get(f"DOCKER_{name}", "") for name in ("CERT_PATH", "TLS_VERIFY", "TLS"))
+    if address.startswith("unix://") or not (verify or tls):
         return Endpoint(address, origin, _environment(DOCKER_HOST=address))
-    variables = _environment(DOCKER_HOST=address, DOCKER_TLS_VERIFY=verify, DOCKER_CERT_PATH=folder, DOCKER_TLS="" if verify else "1")
-    return Endpoint(address, origin, variables, Tls.at(Path(folder or config), bool(verify)), True)
+    variables = _environment(DOCKER_HOST=address, DOCKER_TLS=tls, DOCKER_TLS_VERIFY=verify, DOCKER_CERT_PATH=folder)
+    return Endpoint(address, origin, variables, Tls.at(Path(folder or config), bool(verify)))
 
 
 def _current(config: Path) -> str:
@@ -104,7 +103,7 @@ def _context(name: str, config: Path) -> Endpoint:
     skip = bool(described.get("SkipTLSVerify"))
     if address.startswith("unix://") or not (skip or certificates.is_dir()):
         return Endpoint(address, origin, _environment(DOCKER_HOST=address))
-    return Endpoint(address, origin, _environment(DOCKER_CONTEXT=name), Tls.at(certificates, not skip), True)
+    return Endpoint(address, origin, _environment(DOCKER_CONTEXT=name), Tls.at(certificates, not skip))
 
 
 def _refuse(endpoint: Endpoint) -> None:
@@ -118,8 +117,6 @@ def _refuse(endpoint: Endpoint) -> None:
         )
     if scheme not in ("unix", "tcp", "http", "https"):
         raise EngineError(
-            _("{address} ({origin}) is no address of an engine that can be used here").format(
-                address=endpoint.address, origin=endpoint.origin
-            ),
+            _("{address} ({origin}) is no address of an engine that can be used here").format(address=endpoint.address, origin=endpoint.origin),
             _("write unix:///path/of/docker.sock or tcp://host:2376"),
         )

@@ -8,6 +8,7 @@ import shutil
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,7 @@ def examine(client: APIClient, answer: Mapping[str, Any], endpoint: Endpoint) ->
             _("upgrade the engine"),
         )
     spoken = _text(min(theirs, max(NEWEST_API, oldest)))
-    client._version = spoken
+    client._version = spoken  # type: ignore[attr-defined]  # its public name is read-only
     return Engine(
         endpoint=endpoint.address,
         origin=endpoint.origin,
@@ -232,15 +233,9 @@ def _permission(endpoint: Endpoint) -> str:
     import grp
 
     user = getpass.getuser()
-    try:
-        assert endpoint.socket
-        group = grp.getgrgid(endpoint.socket.stat().st_gid)
+    with suppress(OSError, KeyError):  # a folder that can't be read, a group or user without a name
+        group = grp.getgrgid((endpoint.socket or Path()).stat().st_gid)
         if user in group.gr_mem and group.gr_gid not in os.getgroups():
-            return _("you are in the group {group}, but this login is older: log out and in again, or `newgrp {group}`").format(
-                group=group.gr_name
-            )
-    except (AssertionError, OSError, KeyError):
-        pass
-    return _("`sudo usermod -aG docker {user}`, then log in again (members of that group are as good as root); or run it with sudo").format(
-        user=user
-    )
+            text = _("you are in the group {group}, but this login is older: log out and in again, or `newgrp {group}`")
+            return text.format(group=group.gr_name)
+    return _("`sudo usermod -aG docker {user}`, then log in again (members of that group are as good as root); or run it with sudo").format(user=user)

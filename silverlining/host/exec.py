@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -59,8 +60,16 @@ def last_lines(client: Any, container: str, count: int = 8) -> str:
     return "\n".join(f"    {line}" for line in log.decode(errors="replace").splitlines())
 
 
+STOP = threading.Event()
+
+
 def pause(seconds: float, deadline: float) -> bool:
-    """Sleeps between two tries of a wait; False when the deadline (a time.monotonic) has passed."""
+    """Sleeps between two tries of a wait; False when the deadline (a time.monotonic) has passed.
+
+    Raises KeyboardInterrupt when the run is being ended: waits in other threads end with it.
+    """
+    if STOP.is_set():
+        raise KeyboardInterrupt
     left = deadline - time.monotonic()
     if left <= 0:
         return False

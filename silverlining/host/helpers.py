@@ -33,7 +33,7 @@ def run_helper(
 
     mounts = [Mount(target, name, type="volume", read_only=not writable) for name, target in (volumes or {}).items()]
     config = client.create_host_config(
-        network_mode=network, mounts=mounts, cap_drop=["ALL"], cap_add=list(cap_add), security_opt=list(security) or None
+        network_mode=network, mounts=mounts, cap_drop=["ALL"], cap_add=["DAC_OVERRIDE", *cap_add], security_opt=list(security) or None
     )
     made = client.create_container(
         image, list(command), host_config=config, labels={labels.STACK: stack, labels.HELPER: command[0]}, entrypoint=[], user=user or None

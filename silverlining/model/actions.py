@@ -171,6 +171,18 @@ class SeedReplica(Action):
 
 
 @dataclass(frozen=True)
+class ForgetMaster(Action):
+    """Removes what stopped Sentinels noted in their volumes; they look for the master anew when they start."""
+
+    volumes: tuple[str, ...]
+    tools: ImageRef
+
+    @property
+    def subject(self) -> str:
+        return ",".join(self.volumes)
+
+
+@dataclass(frozen=True)
 class ResetSentinels(Action):
     """Lets each Sentinel in turn forget what no longer stands, and awaits that its counts are right again."""
 

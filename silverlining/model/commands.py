@@ -12,6 +12,7 @@ from .actions import (
     CreateVolume,
     DeleteKey,
     Drain,
+    ForgetMaster,
     MakeSecrets,
     Mend,
     MoveMaster,
@@ -30,7 +31,8 @@ from .stack import Container, Mount
 Argv = tuple[str, ...]
 
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
-HELPER_FLAGS: Argv = ("--rm", "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+FORGET = "rm -rf /v/*/conf"
+HELPER_FLAGS: Argv = ("--rm", "--network", "none", "--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE", "--security-opt", "no-new-privileges")
 
 
 def docker(*parts: str | Iterable[str]) -> Argv:
@@ -133,6 +135,9 @@ def commands(action: Action) -> tuple[Argv, ...]:
         case SeedReplica(volume=volume, image=image, master_address=address):
             mount = f"type=volume,source={volume},target=/data"
             return (docker("run", HELPER_FLAGS, "--mount", mount, image.reference, "redis-seed", address, "6379"),)
+        case ForgetMaster(volumes=volumes, tools=tools):
+            mounts = flags("--mount", (f"type=volume,source={v},target=/v/{v}" for v in volumes))
+            return (docker("run", HELPER_FLAGS, mounts, tools.reference, "sh", "-c", FORGET),)
         case Run(container=c):
             return (run(c),)
         case Replace(old=old, container=c):
@@ -183,6 +188,7 @@ def title(action: Action) -> str:
         CreateVolume: _("create volume"),
         MakeSecrets: _("make secrets in"),
         SeedReplica: _("seed as replica"),
+        ForgetMaster: _("clear the memory of"),
         Run: _("run"),
         Replace: _("replace"),
         Remove: _("remove"),

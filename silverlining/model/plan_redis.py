@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .actions import Action, AttachReplica, MoveMaster, Remove, Replace, ResetSentinels, Run, SeedReplica
+from .actions import Action, AttachReplica, ForgetMaster, MoveMaster, Remove, Replace, ResetSentinels, Run, SeedReplica
 from .observed import Observed
 from .stack import Container, Stack
 
@@ -19,7 +19,6 @@ def plan_redis(draft: Draft, stack: Stack, seen: Observed, spares: Mapping[str, 
     """Adds to the draft what the Redis nodes and Sentinels need beyond running."""
     if not stack.topology.has(ANCHOR):
         return
-    anchor = stack.of(ANCHOR)[0]
     nodes = {c.name: c for service in (ANCHOR, "redis-slave") for c in stack.of(service)}
     holder = seen.master or _sleeping_holder(seen)
     if not holder:
@@ -33,13 +32,6 @@ def plan_redis(draft: Draft, stack: Stack, seen: Observed, spares: Mapping[str, 
     leaving = draft.actions.get(f"Remove:{holder}") or draft.actions.get(f"Replace:{holder}")
     if leaving:
         _move_away(draft, stack, seen, nodes, holder, leaving)
-    elif not live and holder != anchor.name and not seen.sentinels:
-        # No Sentinel remembers the holder: fresh ones would follow the name redis-master, so the role goes there first.
-        if not any(f"{stack.name}-sentinel-{n}" in seen.volumes for n in range(1, 10)):
-            move = draft.add(MoveMaster(holder, anchor.name, ""))
-            draft.need(move, draft.change_of(holder), draft.change_of(anchor.name))
-            for sentinel in draft.changes_of("sentinel"):
-                draft.need(sentinel, move)
     _forget(draft, stack, seen)
 
 
@@ -111,6 +103,8 @@ def _move_away(draft: Draft, stack: Stack, seen: Observed, nodes: Mapping[str, C
     if not sentinel and not target:
         target = others[0]
     move = draft.add(MoveMaster(holder, target, sentinel))
+    if not sentinel:
+        _let_sentinels_forget(draft, stack, seen, move)
     for name in others:
         draft.need(move, draft.change_of(name), draft.actions.get(f"AttachReplica:{name}"))
     draft.need(leaving, move)
@@ -126,6 +120,13 @@ def _move_away(draft: Draft, stack: Stack, seen: Observed, nodes: Mapping[str, C
     woken = draft.change_of(holder) or draft.actions.get(f"Run:{holder}") or draft.actions.get(f"Start:{holder}")
     if woken and woken.id != leaving.id:
         draft.need(move, woken)
+
+
+def _let_sentinels_forget(draft: Draft, stack: Stack, seen: Observed, move: Action) -> None:
+    """Sentinels that didn't see the role move would come back with the old master in mind: their volumes start anew."""
+    volumes = tuple(sorted(v for v in seen.volumes if v.startswith(f"{stack.name}-sentinel-")))
+    if volumes:
+        draft.need(draft.add(ForgetMaster(volumes, stack.tools)), move)
 
 
 def _forget(draft: Draft, stack: Stack, seen: Observed) -> None:

@@ -10,7 +10,7 @@ from ..host.exec import demand, execute, last_lines, pause
 from ..host.helpers import run_helper
 from ..host.observe import redis_fields
 from ..model import actions as do
-from ..model.commands import LOG_OPTIONS
+from ..model.commands import FORGET, LOG_OPTIONS
 from ..model.errors import Conflict, Unhealthy
 from ..model.stack import Container, Stack
 from ..model.text import _
@@ -39,6 +39,9 @@ class Applier:
             case do.SeedReplica(volume=volume, image=image, master_address=address):
                 command = ["redis-seed", address, "6379"]
                 run_helper(self.client, self.stack.name, image.reference, command, {volume: "/data"}, writable=True)
+            case do.ForgetMaster(volumes=volumes, tools=tools):
+                places = {volume: f"/v/{volume}" for volume in volumes}
+                run_helper(self.client, self.stack.name, tools.reference, ["sh", "-c", FORGET], places, writable=True)
             case do.Run(container=c):
                 self.run(c, report)
             case do.Replace(old=old, container=c):

@@ -1,0 +1,54 @@
+"""gunicorn's workers as this application needs them: they stop without dropping a hit that is being served."""
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker as Threads
+from ping import waiting
+
+
+class ThreadWorker(Threads):  # type: ignore[misc]
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        waiting.stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def meinheld_worker() -> Any:
+    """The class of meinheld's worker; meinheld is imported only where it is used."""
+    from meinheld import gmeinheld, server
+
+    def wait(seconds: float) -> None:
+        """Lets the event loop serve others until the time is over.
+
+        meinheld's own sleep knows whole seconds only, and forgets whose request it was. Waiting for a file descriptor
+        is done right, so a timer writes to one.
+        """
+        fd = os.eventfd(0)
+        timer = threading.Timer(seconds, os.eventfd_write, (fd, 1))
+        timer.daemon = True
+        timer.start()
+        try:
+            server.trampoline(fd, read=True)
+        finally:
+            timer.cancel()
+            timer.join()
+            os.close(fd)
+
+    class MeinheldWorker(gmeinheld.MeinheldWorker):  # type: ignore[misc]
+        def run(self) -> None:
+            # meinheld takes SIGTERM in C and tells nobody. A thread receives it instead, so that hits that wait give up
+            # in time: the event loop stops taking connections, and ends after a second.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            threading.Thread(target=self.stop_when_told, daemon=True).start()
+            waiting.wait_by(wait)
+            super().run()
+
+        def stop_when_told(self) -> None:
+            signal.sigwait({signal.SIGTERM})
+            waiting.stopping.set()
+            server.stop(1)
+
+    return MeinheldWorker

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Makes /venv with the packages of requirements.txt, in the builder stage. Everything is pinned, transitive packages too,
+# so pip resolves nothing: meinheld asks for a greenlet that no longer builds, and works with a current one.
+set -eu
+if [ -s /host/ca.crt ]; then
+    cat /etc/ssl/certs/ca-certificates.crt /host/ca.crt > /tmp/ca.pem
+    export PIP_CERT=/tmp/ca.pem
+fi
+[ ! -s /host/pip.conf ] || export PIP_CONFIG_FILE=/host/pip.conf
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+
+python3 -m venv /venv
+python3 -m venv /tmp/tools
+/tmp/tools/bin/pip install --require-hashes -r /build-requirements.txt
+PYTHONPATH=$(/tmp/tools/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+    /venv/bin/pip install --no-deps --no-build-isolation --require-hashes -r /requirements.txt
+# pip is for the one who builds.
+/venv/bin/pip uninstall --yes pip setuptools

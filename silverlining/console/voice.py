@@ -1,0 +1,178 @@
+"""Everything that a person sees goes through a Voice: on a terminal with colour and live progress, in a pipe as plain lines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+STYLES = {"title": "1;36", "command": "33", "dim": "2", "ok": "32", "fail": "1;31", "note": "36", "bold": "1"}
+
+
+class Voice:
+    """Writes to `stream`. `quiet` says nothing but errors (standard output belongs to JSON then)."""
+
+    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
+        self.stream = stream or sys.stdout
+        self.quiet = quiet
+        self.terminal = self.stream.isatty()
+        self.colour = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._lock = threading.Lock()
+
+    @property
+    def width(self) -> int:
+        """Columns to write in: the terminal's, at least 40; 100 in a pipe."""
+        return max(40, min(shutil.get_terminal_size((100, 24)).columns, 110)) if self.terminal else 100
+
+    def styled(self, text: str, style: str) -> str:
+        """The text with its style where colours are seen."""
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.colour and style in STYLES else text
+
+    def write(self, text: str = "") -> None:
+        """A line as it is. A reader that has gone (a closed pipe) is no error."""
+        if self.quiet:
+            return
+        with self._lock:
+            try:
+                self.stream.write(f"{text}\n")
+                self.stream.flush()
+            except BrokenPipeError:
+                self._gone()
+
+    def _gone(self) -> None:
+        self.quiet = True
+        # What Python still holds in its buffer must not raise at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def title(self, text: str) -> None:
+        """A heading with air above it."""
+        self.write()
+        self.write(self.styled(text, "title"))
+
+    def text(self, text: str, indent: str = "  ") -> None:
+        """A paragraph, wrapped."""
+        for paragraph in text.split("\n"):
+            self.write(textwrap.fill(paragraph, self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False))
+
+    def command(self, line: str) -> None:
+        """A command as it would be typed."""
+        self.write("  " + self.styled(f"$ {line}", "command"))
+
+    def output(self, text: str, most: int = 30) -> None:
+        """What a command said, indented; very long output is cut in the middle and says so."""
+        lines = text.splitlines()
+        if len(lines) > most:
+            lines = [*lines[: most - 5], f"… {len(lines) - most + 1} lines …", *lines[-4:]]
+        for line in lines:
+            self.write("    " + line)
+
+    def ok(self, text: str) -> None:
+        """Something that holds."""
+        self.write("  " + self.styled("✓", "ok") + f" {text}")
+
+    def fail(self, text: str) -> None:
+        """Something that doesn't hold."""
+        self.write("  " + self.styled("✗", "fail") + f" {text}")
+
+    def note(self, text: str) -> None:
+        """Something to look at."""
+        wrapped = textwrap.wrap(text, self.width - 4, break_on_hyphens=False) or [""]
+        self.write("  " + self.styled("→", "note") + f" {wrapped[0]}")
+        for line in wrapped[1:]:
+            self.write(f"    {line}")
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> None:
+        """Rows in columns under a heading."""
+        if not rows:
+            return
+        widths = [max(len(str(row[i])) for row in (head, *rows)) for i in range(len(head))]
+
+        def shape(row: Sequence[str]) -> str:
+            cells = (str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            return indent + "  ".join(cells).rstrip()
+
+        self.write(self.styled(shape(head), "dim"))
+        for row in rows:
+            self.write(shape(row))
+
+    def ask(self, question: str) -> bool:
+        """A yes-or-no question on the terminal; no is the default."""
+        self.stream.write(f"{question} [y/N] ")
+        self.stream.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def progress(self) -> Iterator[Board]:
+        """Live lines, one for each thing that is under way."""
+        board: Board = LiveBoard(self) if self.terminal and not self.quiet else Board(self)
+        try:
+            yield board
+        finally:
+            board.close()
+
+
+class Board:
+    """Progress as plain lines: one when something is done. Also the base of the live one."""
+
+    def __init__(self, voice: Voice) -> None:
+        self.voice = voice
+        self.started: dict[str, float] = {}
+
+    def update(self, name: str, words: str) -> None:
+        """`name` is under way, and this is where it is."""
+        self.started.setdefault(name, time.monotonic())
+
+    def done(self, name: str, words: str = "") -> None:
+        """`name` is done."""
+        seconds = time.monotonic() - self.started.pop(name, time.monotonic())
+        self.voice.ok(f"{name}{f' ({words})' if words else ''}  {self.voice.styled(f'{seconds:.1f} s', 'dim')}")
+
+    def failed(self, name: str) -> None:
+        """`name` has failed; the error follows."""
+        self.started.pop(name, None)
+        self.voice.fail(name)
+
+    def close(self) -> None:
+        """Ends the display."""
+
+
+class LiveBoard(Board):
+    """Progress on a terminal: what is under way is shown with its time and changes in place, what is done stays above."""
+
+    def __init__(self, voice: Voice) -> None:
+        super().__init__(voice)
+        from rich.console import Console
+        from rich.live import Live
+
+        self.words: dict[str, str] = {}
+        self._console = Console(file=voice.stream, no_color=not voice.colour, highlight=False)
+        self._live = Live(get_renderable=self._lines, console=self._console, refresh_per_second=8, transient=True)
+        self._live.start()
+
+    def _lines(self) -> object:
+        from rich.text import Text
+
+        now = time.monotonic()
+        shown = list(self.words.items())[: max(3, self._console.height - 3)]
+        return Text("\n".join(f"  … {name}: {words} ({now - self.started.get(name, now):.0f} s)"[: self._console.width - 1] for name, words in shown))
+
+    def update(self, name: str, words: str) -> None:
+        super().update(name, words)
+        self.words[name] = words
+
+    def done(self, name: str, words: str = "") -> None:
+        self.words.pop(name, None)
+        super().done(name, words)
+
+    def failed(self, name: str) -> None:
+        self.words.pop(name, None)
+        super().failed(name)
+
+    def close(self) -> None:
+        self._live.stop()

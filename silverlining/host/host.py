@@ -1,0 +1,80 @@
+"""One Docker host: its engine, its shell and its ports, the same whether it is this machine or (later) another one over SSH."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..model.settings import Settings
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+ROOT = Path(__file__).parents[2]
+
+
+class Host:
+    """The host that a task works on. `context` is Invoke's Context (or Fabric's Connection)."""
+
+    def __init__(self, context: Any, settings: Settings) -> None:
+        self.settings = settings
+        self._context = _for_real(context)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, resolved once. Raises EngineError."""
+        from .engine import connect
+
+        return connect(self.settings, os.environ, Path.home())
+
+    @property
+    def client(self) -> Any:
+        """docker's APIClient of the engine."""
+        return self.engine.client
+
+    @cached_property
+    def listeners(self) -> list[tuple[str, int, str]]:
+        """(address, port, program) of everything that listens on a TCP port of the host, as seen once."""
+        from .ports import parse_ss
+
+        return parse_ss(self.shell("ss -Hltnp").stdout)
+
+    def shell(self, command: str, timeout: float = 60) -> Any:
+        """Runs a command line in the host's shell; gives Invoke's Result. Programs that talk to Docker are told the engine."""
+        return self._context.run(command, hide=True, warn=True, in_stream=False, env=dict(self.engine.environment), timeout=timeout)
+
+    def get(self, port: int, path: str, address: str = "127.0.0.1", timeout: float = 3, headers: dict[str, str] | None = None) -> Reply:
+        """One GET to a port of the host. Gives a Reply; `status` 0 and the reason in `text` if there is no answer."""
+        import http.client
+
+        connection = http.client.HTTPConnection(address, port, timeout=timeout)
+        try:
+            connection.request("GET", path, headers=headers or {})
+            answer = connection.getresponse()
+            return Reply(answer.status, answer.read().decode(errors="replace"), {k.lower(): v for k, v in answer.getheaders()})
+        except (OSError, http.client.HTTPException) as error:
+            return Reply(0, f"{type(error).__name__}: {error}", {})
+        finally:
+            connection.close()
+
+
+class Reply:
+    """An HTTP answer: status, body, headers by lower-case name."""
+
+    def __init__(self, status: int, text: str, headers: dict[str, str]) -> None:
+        self.status = status
+        self.text = text
+        self.headers = headers
+
+
+def _for_real(context: Any) -> Any:
+    """A context that runs commands even under `invoke --dry`: facts must be read, or the plan would be made of blanks."""
+    from invoke import Context
+
+    if not isinstance(context, Context):
+        return context
+    config = context.config.clone()
+    config["run"]["dry"] = False
+    return Context(config)

@@ -1,0 +1,171 @@
+"""Checks: each only reads, tries again until its deadline, and says what it expected, what it saw and what to try."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..host.exec import execute
+from ..model.lesson import Check
+from ..model.text import _
+from .converge import entry_of
+from .scene import Scene
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check found. `hint` is what to try when `ok` is false."""
+
+    name: str
+    ok: bool
+    expected: str
+    seen: str
+    hint: str = ""
+
+
+DEADLINE = 15.0
+BEAT = 0.3
+Function = Callable[[Scene], Result]
+
+
+def run(scene: Scene, check: Check, deadline: float = DEADLINE) -> Result:
+    """Asks until the answer is good or `deadline` seconds are over. Never raises for a state that is wrong."""
+    end = time.monotonic() + deadline
+    while True:
+        result = CHECKS[check.name](scene)
+        if result.ok or time.monotonic() > end:
+            return result
+        time.sleep(BEAT)
+        scene.observe(again=True)
+
+
+def engine(scene: Scene) -> Result:
+    """The engine answers."""
+    facts = scene.host.engine
+    return Result("engine", bool(facts.version), _("a Docker engine that answers"), f"{facts.version} ({facts.endpoint})")
+
+
+def containers(scene: Scene) -> Result:
+    """Every container stands as defined, runs and is healthy."""
+    wrong = []
+    for c in scene.stack.containers:
+        old = scene.observe().container(c.name)
+        if old is None:
+            wrong.append(_("{name} is missing").format(name=c.name))
+        elif not old.compose and old.spec != c.spec:
+            wrong.append(_("{name} is defined otherwise").format(name=c.name))
+        elif not old.running:
+            wrong.append(f"{c.name}: {old.state}")
+        elif c.health and old.health != "healthy":
+            # Docker asks only once an interval: its "starting" is settled, and its "unhealthy" explained, by asking now.
+            answer = execute(scene.client, c.name, ("sh", "-c", c.health.command))
+            if not answer.ok or old.health == "unhealthy":
+                wrong.append(f"{c.name}: {old.health} ({answer.text})")
+    expected = _("{count} containers running and healthy").format(count=len(scene.stack.containers))
+    hint = _("run the step's task again: it mends what differs; docker logs NAME says why")
+    return Result("containers", not wrong, expected, "; ".join(wrong) or expected, hint)
+
+
+def serves(scene: Scene) -> Result:
+    """The entry answers."""
+    entry = entry_of(scene.stack)
+    if entry is None:
+        return Result("serves", False, _("an address that serves"), _("this step has none"))
+    address, port, path = entry
+    reply = scene.host.get(port, path, address)
+    url = f"http://{address}:{port}{path}"
+    seen = f"{reply.status} {reply.text.strip()[:120]}" if reply.status != 200 else "200"
+    return Result(
+        "serves", reply.status == 200, _("200 from {url}").format(url=url), seen, _("invoke status; docker logs of the container that serves")
+    )
+
+
+def redis(scene: Scene) -> Result:
+    """One master, and as many replicas as there must be, each with its link up."""
+    seen = scene.observe()
+    wanted = len(scene.stack.of("redis-slave"))
+    expected = _("one master, {count} replicas with their link up").format(count=wanted)
+    masters = sorted(name for name, node in seen.redis.items() if node.role == "master")
+    address = next((c.address for c in seen.containers if c.name == seen.master), "")
+    linked = [n for n, node in seen.redis.items() if node.role == "slave" and node.link_up and node.master == address]
+    ok = len(masters) == 1 and len(linked) == wanted
+    detail = ", ".join(
+        f"{name} {node.role}{'' if node.role == 'master' or node.link_up else ' (link down)'}" for name, node in sorted(seen.redis.items())
+    )
+    return Result("redis", ok, expected, detail or _("no Redis answers"), _("invoke deploy-all attaches replicas again; redis-ask info replication"))
+
+
+def sentinels(scene: Scene) -> Result:
+    """Every Sentinel names the node that is master, and knows exactly what stands."""
+    seen = scene.observe()
+    all_of_them = scene.stack.of("sentinel")
+    others, replicas = len(all_of_them) - 1, len(scene.stack.of("redis-slave"))
+    address = next((c.address for c in seen.containers if c.name == seen.master), "?")
+    wrong = []
+    for sentinel in all_of_them:
+        view = seen.sentinels.get(sentinel.name)
+        if view is None:
+            wrong.append(_("{name} does not answer").format(name=sentinel.name))
+        elif (view.master, view.sentinels, view.replicas, view.flags) != (address, others, replicas, "master"):
+            wrong.append(f"{sentinel.name}: {view.master}, {view.sentinels} others, {view.replicas} replicas, {view.flags}")
+    expected = _("{count} Sentinels agree on {address}, each knows {others} others and {replicas} replicas").format(
+        count=len(all_of_them), address=address, others=others, replicas=replicas
+    )
+    return Result(
+        "sentinels", not wrong, expected, "; ".join(wrong) or expected, _("invoke deploy-all lets them look anew; docker logs of a Sentinel")
+    )
+
+
+def apps(scene: Scene) -> Result:
+    """Every app container can count."""
+    answers = {c.name: execute(scene.client, c.name, ("app-health",)) for c in scene.stack.of("ping-app")}
+    wrong = [f"{name}: {answer.text}" for name, answer in answers.items() if not answer.ok]
+    expected = _("{count} app containers that can count").format(count=len(answers))
+    return Result(
+        "apps", not wrong, expected, "; ".join(wrong) or expected, _("docker logs of that container; invoke check says whether Redis is well")
+    )
+
+
+def haproxy(scene: Scene) -> Result:
+    """HAProxy has a server for each app container, and all are up."""
+    wanted = {f"app{c.index}": "UP" for c in scene.stack.of("ping-app")}
+    answer = execute(scene.client, scene.first("haproxy").name, ("haproxyctl", "show", "stat"))
+    if not answer.ok:
+        return Result("haproxy", False, _("HAProxy's statistics"), answer.text, f"docker logs {scene.first('haproxy').name}")
+    states = scene.servers()
+    ok = all(states.get(server) == state for server, state in wanted.items())
+    return Result(
+        "haproxy", ok, ", ".join(f"{s} UP" for s in wanted), ", ".join(f"{s} {state}" for s, state in sorted(states.items())), _("invoke deploy-all")
+    )
+
+
+def registry(scene: Scene) -> Result:
+    """etcd has the key of each app container, and HAProxy's own health check (confd with it) is content."""
+    wanted, seen = scene.stack.servers(), scene.observe()
+    expected = _("{count} keys under /app/servers, confd running").format(count=len(wanted))
+    if seen.keys is None:
+        return Result("registry", False, expected, _("etcd does not answer"), _("invoke deploy-all; docker logs of etcd"))
+    wrong = [_("{key} is {seen}").format(key=key, seen=seen.keys.get(key) or _("missing")) for key in wanted if seen.keys.get(key) != wanted[key]]
+    if seen.proxy_fault:
+        wrong.append(seen.proxy_fault)
+    return Result("registry", not wrong, expected, "; ".join(wrong) or expected, _("invoke deploy-all registers everything again"))
+
+
+def lvs(scene: Scene) -> Result:
+    """The director has all real servers, alive."""
+    reals = [c.address for c in scene.stack.of("ping-app")]
+    expected = _("{count} real servers alive").format(count=len(reals))
+    answer = execute(scene.client, scene.first("lvs").name, ("lvs-health",))
+    return Result("lvs", answer.ok, expected, answer.text or expected, f"docker exec {scene.first('lvs').name} lvs-status")
+
+
+def netdata(scene: Scene) -> Result:
+    """netdata answers and has charts of containers."""
+    answer = execute(scene.client, scene.first("netdata").name, ("netdata-health",))
+    return Result("netdata", answer.ok, _("charts of the host and of containers"), answer.text or _("they are there"), _("docker logs of netdata"))
+
+
+CHECKS: dict[str, Function] = {
+    function.__name__: function for function in (engine, containers, serves, redis, sentinels, apps, haproxy, registry, lvs, netdata)
+}

@@ -1,0 +1,244 @@
+"""Brings a host to a topology: images, observation, plan, changes side by side, and the wait until it serves."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import sys
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from ..host.exec import STOP
+from ..model.actions import Action, Plan
+from ..model.commands import commands, line, title
+from ..model.errors import SilverliningError, Unhealthy
+from ..model.observed import Observed
+from ..model.plan import plan as make_plan
+from ..model.plan import withdrawn
+from ..model.stack import ImageRef, Stack
+from ..model.text import _
+from ..model.topology import Topology
+from .apply import Applier
+from .desk import Desk
+
+SIDE_BY_SIDE = 24
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a converge found and did. `seen` is the state before it."""
+
+    stack: Stack
+    seen: Observed
+    plan: Plan
+    dry: bool = False
+
+
+def converge(desk: Desk, topology: Topology) -> Outcome:
+    """Makes `topology` stand. Shows the plan as docker commands; with --dry that is all. Raises SilverliningError."""
+    voice = desk.voice
+    voice.note(_("engine {version} at {endpoint} ({origin})").format(**vars_of(desk)))
+    if desk.dry:
+        images = desk.planned_images(topology)
+        outcome = _plan(desk, topology, images)
+        _show_missing_images(desk, topology)
+        show_plan(desk, outcome.plan)
+        return Outcome(outcome.stack, outcome.seen, outcome.plan, dry=True)
+    first = _plan(desk, topology, desk.planned_images(topology))
+    _refuse_taken_ports(desk, first)
+    missing = missing_images(desk, topology)
+    if not first.plan and not missing:
+        await_serving(desk, first.stack)
+        return first
+    _confirm(desk, first)
+    images = get_images(desk, topology)
+    with lock(desk, images["tools"]):
+        outcome = _plan(desk, topology, images)
+        show_plan(desk, outcome.plan)
+        perform(desk, outcome.plan, Applier(desk.host.client, outcome.stack))
+    await_serving(desk, outcome.stack)
+    prune(desk)
+    return outcome
+
+
+def vars_of(desk: Desk) -> dict[str, str]:
+    """The engine's facts for a line of text."""
+    engine = desk.host.engine
+    return {"version": engine.version, "endpoint": engine.endpoint, "origin": engine.origin}
+
+
+def _plan(desk: Desk, topology: Topology, images: dict[str, ImageRef]) -> Outcome:
+    seen = desk.observe()
+    stack = desk.stack(topology, images, seen)
+    spares = desk.spares(images, seen) if seen.sleeping else {}
+    return Outcome(stack, seen, make_plan(stack, seen, spares))
+
+
+def missing_images(desk: Desk, topology: Topology) -> list[str]:
+    """The names of the images that are not on the host yet."""
+    names = desk.image_names(topology)
+    found = desk.store.plan_for(names)
+    return [name for name in names if found[name].rung != "present"]
+
+
+def _show_missing_images(desk: Desk, topology: Topology) -> None:
+    for name in missing_images(desk, topology):
+        desk.voice.note(_("image {name} would be fetched or built first").format(name=name))
+
+
+def get_images(desk: Desk, topology: Topology) -> dict[str, ImageRef]:
+    """Gets the images of a topology by the first rung that works, showing where each is."""
+    names = desk.image_names(topology)
+    missing = missing_images(desk, topology)
+    if not missing:
+        return desk.planned_images(topology)
+    desk.voice.title(_("Images"))
+    with desk.voice.progress() as board:
+
+        def show(progress: Any) -> None:
+            name = _("image {name}").format(name=progress.image)
+            if progress.state == "done":
+                board.done(name, progress.rung)
+            else:
+                board.update(name, f"{progress.rung}: {progress.step}")
+
+        desk.board_update = show  # type: ignore[method-assign]
+        found = desk.store.resolve(names)
+    return desk.refs(found, names)
+
+
+def _confirm(desk: Desk, outcome: Outcome) -> None:
+    gone = withdrawn(outcome.plan, outcome.stack)
+    if not gone or desk.yes:
+        return
+    show_plan(desk, outcome.plan)
+    what = _("this takes away what serves now: {names}").format(names=", ".join(gone))
+    if not (sys.stdin.isatty() and desk.voice.terminal):
+        raise SilverliningError(what, _("add --yes to go on"))
+    if not desk.voice.ask(f"  {what}. " + _("Go on?")):
+        raise SilverliningError(_("nothing was changed"))
+
+
+def lock(desk: Desk, tools: ImageRef) -> Any:
+    """The stack's lock: one writer at a time."""
+    from ..host.lock import Lock
+
+    return Lock(desk.host.client, desk.settings.stack, tools.reference, f"{getpass.getuser()}@{socket.gethostname()}")
+
+
+def show_plan(desk: Desk, plan: Plan) -> None:
+    """The plan as the docker commands that it stands for."""
+    if not plan:
+        return
+    desk.voice.title(_("Plan: {count} changes").format(count=len(plan.actions)))
+    for action in plan.actions:
+        for argv in commands(action):
+            desk.voice.command(line(argv))
+
+
+def perform(desk: Desk, plan: Plan, applier: Applier) -> None:
+    """Does the actions of a plan, side by side where none waits for another. Stops at the first failure and raises it."""
+    if not plan:
+        return
+    desk.voice.title(_("Changes"))
+    waiting: dict[str, Action] = {action.id: action for action in plan.actions}
+    running: dict[Future[None], Action] = {}
+    failure: BaseException | None = None
+    done: set[str] = set()
+    ids = frozenset(waiting)
+    with desk.voice.progress() as board, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+
+        def work(action: Action) -> None:
+            applier.apply(action, lambda words: board.update(title(action), words))
+
+        try:
+            while waiting or running:
+                if failure is None:
+                    for action in [a for a in waiting.values() if not (a.needs & ids - done)]:
+                        board.update(title(action), _("starting"))
+                        running[pool.submit(work, waiting.pop(action.id))] = action
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    action = running.pop(future)
+                    if error := future.exception():
+                        failure = failure or error
+                        board.failed(title(action))
+                        STOP.set()
+                    else:
+                        done.add(action.id)
+                        board.done(title(action))
+        except BaseException:
+            STOP.set()
+            raise
+        finally:
+            if failure is not None or running:
+                wait(running)
+            STOP.clear()
+    if failure is not None:
+        raise _for_people(failure)
+
+
+def _for_people(error: BaseException) -> BaseException:
+    from docker.errors import APIError
+
+    if isinstance(error, APIError):
+        words = str(error.explanation or error)
+        if "no space left" in words:
+            return SilverliningError(_("no space left on the docker host: {words}").format(words=words), "docker system df")
+        return SilverliningError(_("the engine refused: {words}").format(words=words), _("run the same command again: it goes on where this ended"))
+    return error
+
+
+def _refuse_taken_ports(desk: Desk, outcome: Outcome) -> None:
+    """A port that a program outside Docker holds is found before anything has changed."""
+    from ..host.ports import holder
+
+    held = {port for c in outcome.seen.containers for port in c.ports}
+    for c in outcome.stack.containers:
+        for address, outside, _inside in c.ports:
+            if outside not in held and (who := holder(desk.host, address, outside)):
+                raise SilverliningError(
+                    _("port {port}, which {name} needs, is taken by {who}").format(port=outside, name=c.name, who=who),
+                    _("stop that program, or choose another port: --set ports.{setting}=…").format(setting=_port_setting(outcome.stack, outside)),
+                )
+
+
+def _port_setting(stack: Stack, port: int) -> str:
+    return next((name for name, value in vars(stack.settings.ports).items() if value == port), "web")
+
+
+def entry_of(stack: Stack) -> tuple[str, int, str] | None:
+    """(address, port, path) by which the stack is asked whether it serves, without changing anything; None if nothing serves."""
+    if stack.topology.entry is None:
+        return None
+    setting, path = stack.topology.entry
+    return ("127.0.0.1", getattr(stack.settings.ports, setting), path) if setting else (stack.vip, 8000, path)
+
+
+def await_serving(desk: Desk, stack: Stack) -> None:
+    """Waits until the entry answers with 200. Raises Unhealthy at the deadline."""
+    entry = entry_of(stack)
+    if entry is None:
+        return
+    address, port, path = entry
+    end = time.monotonic() + float(desk.settings.deadline)
+    while (reply := desk.host.get(port, path, address)).status != 200:
+        if time.monotonic() > end:
+            raise Unhealthy(
+                _("http://{address}:{port}{path} does not serve: {words}").format(
+                    address=address, port=port, path=path, words=f"{reply.status} {reply.text[:200]}"
+                ),
+                _("invoke status, then invoke check"),
+            )
+        time.sleep(0.05)
+
+
+def prune(desk: Desk) -> None:
+    """Removes builds of ours that newer ones have superseded and that no container uses."""
+    client = desk.host.client
+    gone = desk.store.prune(desk.store.superseded(client.images(), client.containers(all=True)))
+    if gone:
+        desk.voice.note(_("superseded builds removed: {names}").format(names=", ".join(gone)))

@@ -1,0 +1,91 @@
+"""What a task works with: the settings, the host, the images and the voice, made once at its start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..console.voice import Voice
+from ..host.host import ROOT, Host
+from ..model.observed import Observed, choose_subnet
+from ..model.settings import Settings, load
+from ..model.stack import Container, ImageRef, Stack, resolve, template_variables
+from ..model.topology import Topology
+
+
+def read_settings(flags: Mapping[str, str], directory: Path = ROOT, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings from flags, environment, silverlining.yaml and the example. Raises SettingsError."""
+    import yaml
+
+    from ..model.errors import SettingsError
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    example = yaml.load((ROOT / "docs" / "silverlining.example.yaml").read_text(), loader)
+    path = directory / "silverlining.yaml"
+    try:
+        own = yaml.load(path.read_text(), loader) if path.exists() else None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"silverlining.yaml: {error}") from None
+    return load(example, own or {}, environ, flags)
+
+
+class Desk:
+    """Everything that an operation needs, handed from the task to ops."""
+
+    def __init__(self, context: Any, settings: Settings, voice: Voice, *, dry: bool = False, yes: bool = False, play: bool = False) -> None:
+        self.settings = settings
+        self.voice = voice
+        self.host = Host(context, settings)
+        self.dry = dry
+        self.yes = yes
+        self.play = play
+
+    @cached_property
+    def store(self) -> Any:
+        """The images of the host."""
+        from ..host.images import ImageStore
+
+        return ImageStore(self.host.client, ROOT, self.settings, template_variables(self.settings), report=self._image_progress)
+
+    def _image_progress(self, progress: Any) -> None:
+        self.board_update(progress)
+
+    def board_update(self, progress: Any) -> None:
+        """Replaced while images are being made by the display of their progress."""
+
+    def image_names(self, topology: Topology) -> tuple[str, ...]:
+        """The images that a topology needs, with the one for helper containers."""
+        return tuple(dict.fromkeys([*(service.image for service in topology.services), "tools"]))
+
+    def refs(self, found: Mapping[str, Any], names: Iterable[str]) -> dict[str, ImageRef]:
+        """The images as the model knows them."""
+        return {name: ImageRef(name, found[name].reference, found[name].fingerprint) for name in names}
+
+    def planned_images(self, topology: Topology) -> dict[str, ImageRef]:
+        """The images as they would be, without getting any."""
+        names = self.image_names(topology)
+        return self.refs(self.store.plan_for(names), names)
+
+    def observe(self) -> Observed:
+        """The state of the stack on the host now."""
+        from ..host.observe import observe
+
+        tools = self.store.plan_for(("tools",))["tools"]
+        return observe(self.host.client, self.settings.stack, tools.reference if tools.rung == "present" else "")
+
+    def stack(self, topology: Topology, images: Mapping[str, ImageRef], seen: Observed) -> Stack:
+        """The topology made concrete for this host. Raises Conflict when no subnet is free."""
+        return resolve(topology, self.settings, choose_subnet(self.settings, seen), images, str(ROOT / "app"))
+
+    def spares(self, images: Mapping[str, ImageRef], seen: Observed) -> dict[str, Container]:
+        """Redis containers as the last step defines them, by name: one may have to run for a moment to hand its data over."""
+        import steps
+
+        full = steps.load("step05-sentinel").TOPOLOGY
+        known = dict.fromkeys(self.image_names(full), images["tools"]) | dict(images)
+        widest = Settings(**{**vars(self.settings), "counts": {**self.settings.counts, "redis-slave": 9}})
+        stack = resolve(full, widest, choose_subnet(self.settings, seen), known, str(ROOT / "app"))
+        return {c.name: c for c in stack.containers if c.service.startswith("redis")}

@@ -1,0 +1,58 @@
+"""Which step a host is at: found by comparing what stands with each topology, not by believing a label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import steps
+
+from ..model.observed import Observed
+from ..model.stack import Stack
+from ..model.text import _
+from .desk import Desk
+
+
+@dataclass(frozen=True)
+class Position:
+    """The step whose topology fits best, and what differs from it; `exact` if nothing does."""
+
+    step: str
+    exact: bool
+    differences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.step if self.exact else _("{step}, but {differences}").format(step=self.step, differences="; ".join(self.differences))
+
+
+def compare(stack: Stack, seen: Observed) -> tuple[str, ...]:
+    """What differs between a topology and what stands, in words, by service."""
+    differences = []
+    services = {s.name for s in stack.topology.services}
+    for service in stack.topology.services:
+        wanted = stack.of(service.name)
+        standing = [c for c in seen.containers if c.service == service.name]
+        right = [c for c in wanted if (old := seen.container(c.name)) and (old.spec == c.spec or old.compose)]
+        if len(standing) != len(wanted):
+            differences.append(_("{service} {there} of {wanted}").format(service=service.name, there=len(standing), wanted=len(wanted)))
+        elif len(right) < len(wanted):
+            differences.append(_("{service} defined otherwise").format(service=service.name))
+    extra = sorted({c.service for c in seen.containers} - services)
+    return (*differences, *(_("{service} as well").format(service=name) for name in extra))
+
+
+def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:
+    """The step that the host is at, and its stack. An empty host is at step00."""
+    best: tuple[int, Position, Stack] | None = None
+    compose = bool(seen.containers) and all(c.compose for c in seen.containers)
+    for name in steps.NAMES:
+        if (name == "step09-compose") != compose:
+            continue
+        topology = steps.load(name).TOPOLOGY
+        stack = desk.stack(topology, desk.planned_images(topology), seen)
+        differences = compare(stack, seen)
+        position = Position(name, not differences, differences)
+        if best is None or len(differences) < best[0]:
+            best = (len(differences), position, stack)
+    if best is None:
+        raise RuntimeError("no step to compare with")
+    return best[1], best[2]

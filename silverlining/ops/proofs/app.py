@@ -1,0 +1,60 @@
+"""Proofs about the application: each hit adds one, the number outlives containers, gunicorn is started again."""
+
+from __future__ import annotations
+
+from ...model.text import _
+from ..scene import Scene, claim
+
+
+def counts_by_one(scene: Scene, service: str) -> None:
+    """Five hits give five numbers, each one more than the one before."""
+    numbers = [scene.count() for _hit in range(5)]
+    scene.voice.output(" ".join(map(str, numbers)))
+    claim(numbers == list(range(numbers[0], numbers[0] + 5)), _("the numbers don't rise by one a hit: {numbers}").format(numbers=numbers))
+    scene.voice.ok(_("five hits, five numbers, each one more"))
+
+
+def survives_recreation(scene: Scene, service: str) -> None:
+    """The app's container is made anew, and the next hit goes on with the number."""
+    from ..apply import Applier
+
+    container = scene.first(service)
+    before = scene.count()
+    applier = Applier(scene.client, scene.stack)
+    old = scene.inspect(container.name)["Id"]
+    applier.remove(container.name)
+    applier.run(container, lambda words: None)
+    after = scene.count()
+    claim(scene.inspect(container.name)["Id"] != old, _("the container is still the old one"))
+    claim(after == before + 1, _("{after} came after {before}").format(after=after, before=before))
+    scene.voice.ok(_("before: {before}, with a new container: {after}").format(before=before, after=after))
+
+
+def restarts_gunicorn(scene: Scene, service: str) -> None:
+    """gunicorn is killed; supervisord starts another one."""
+    container = scene.first(service).name
+
+    def pid() -> str:
+        words = scene.ask(container, "supervisorctl", "-c", "/etc/supervisord.conf", "pid", "gunicorn").text
+        return words if words.isdigit() and words != "0" else ""
+
+    old = scene.until(pid, _("gunicorn running in {container}").format(container=container), 10)
+    scene.demand(container, "kill", "-9", old)
+    new = scene.until(lambda: (now := pid()) != old and now, _("another gunicorn in {container}").format(container=container), 20)
+    scene.until(lambda: scene.ask(container, "app-health").ok, _("{container} healthy").format(container=container), 20)
+    scene.voice.ok(_("gunicorn was process {old}, was killed, and is process {new} now").format(old=old, new=new))
+
+
+def access_log(scene: Scene, service: str) -> None:
+    """A request with a mark of its own shows up in the log of the container."""
+    container = scene.first(service)
+    mark = f"/healthz?mark={scene.count()}"
+    port = getattr(scene.desk.settings.ports, "app")  # noqa: B009
+    scene.host.get(port, mark)
+
+    def logged() -> str:
+        log: bytes = scene.client.logs(container.name, tail=20)
+        return next((line for line in log.decode(errors="replace").splitlines() if mark in line), "")
+
+    scene.voice.output(scene.until(logged, _("{mark} in the log of {name}").format(mark=mark, name=container.name), 5))
+    scene.voice.ok(_("gunicorn's access log is in `docker logs`"))

@@ -1,0 +1,84 @@
+"""Proofs about Redis: a write is on the replicas, and a failover keeps the number going on."""
+
+from __future__ import annotations
+
+import time
+
+from ...model.text import _
+from ..scene import Scene, claim
+
+
+def replicated(scene: Scene, service: str) -> None:
+    """A hit's number is read from the master and from each replica."""
+    seen = scene.observe(again=True)
+    number = str(scene.count())
+    for name in sorted(seen.redis, key=lambda n: n != seen.master):
+        scene.until(
+            lambda node=name: scene.ask(node, "redis-ask", "get", "count").text == number, _("{number} on {name}").format(number=number, name=name), 5
+        )
+        scene.voice.ok(f"{name}: count = {number}")
+
+
+def failover(scene: Scene, service: str) -> None:
+    """The master is paused; hits go on with another one; unpaused, the old master comes back as its replica."""
+    seen = scene.observe(again=True)
+    old = seen.master
+    claim(old, _("no Redis master found"), _("invoke status"))
+    before = scene.count()
+    scene.voice.ok(_("{name} is the master, the last number is {number}").format(name=old, number=before))
+    scene.voice.command(f"docker pause {old}")
+    scene.client.pause(old)
+    paused = time.monotonic()
+    try:
+        answered, reported = _hits_until_new_master(scene, old, paused)
+        for number in answered:
+            claim(number >= before, _("the number fell from {before} to {number}").format(before=before, number=number))
+        new = scene.observe(again=True).master
+        _say_sentinels_words(scene, paused)
+    finally:
+        scene.voice.command(f"docker unpause {old}")
+        scene.client.unpause(old)
+    scene.voice.ok(
+        _("{answered} hits answered, {reported} reported with 503; the number is {number}, the master {new}").format(
+            answered=len(answered), reported=reported, number=answered[-1], new=new
+        )
+    )
+    address = next(c.address for c in scene.observe().containers if c.name == new)
+
+    def follows() -> bool:
+        node = scene.observe(again=True).redis.get(old)
+        return bool(node and node.role == "slave" and node.master == address and node.link_up)
+
+    scene.until(follows, _("{old} following {new}").format(old=old, new=new), 60, beat=0.5)
+    scene.voice.ok(_("{old} is back, as a replica of {new}").format(old=old, new=new))
+
+
+def _hits_until_new_master(scene: Scene, old: str, since: float) -> tuple[list[int], int]:
+    """Hits one after another, until five were answered by another master. Gives the numbers, and how many were reported as failed."""
+    answered: list[int] = []
+    reported = 0
+    while len(answered) < 5:
+        claim(time.monotonic() - since < 90, _("no new master after 90 s"), _("invoke status; the Sentinels' logs say why"))
+        reply = scene.hit(timeout=30)
+        if reply.status == 200 and reply.text.strip().isdigit():
+            if not answered:
+                scene.voice.ok(_("first answer after {seconds:.1f} s: {number}").format(seconds=time.monotonic() - since, number=reply.text.strip()))
+            answered.append(int(reply.text))
+        else:
+            claim(reply.status in (502, 503, 504), _("a hit got neither an answer nor a report: {text}").format(text=reply.text))
+            reported += 1
+    return answered, reported
+
+
+def _say_sentinels_words(scene: Scene, since: float) -> None:
+    """The lines of a Sentinel's log that tell of the failover."""
+    start = int(time.time() - (time.monotonic() - since)) - 1
+    for sentinel in scene.stack.of("sentinel"):
+        log: bytes = scene.client.logs(sentinel.name, since=start)
+        lines = [line for line in log.decode(errors="replace").splitlines() if any(w in line for w in ("+odown", "+vote", "+switch-master"))]
+        if any("+switch-master" in line for line in lines):
+            scene.voice.command(f"docker logs {sentinel.name}")
+            scene.voice.output("\n".join(lines))
+            break
+    scene.voice.command(f"docker exec {scene.first('sentinel').name} redis-ask -p 26379 info sentinel")
+    scene.voice.output(scene.demand(scene.first("sentinel").name, "redis-ask", "-p", "26379", "info", "sentinel").splitlines()[-1])

@@ -45,6 +45,7 @@ REDIS = {
 }
 
 USE_TZ = True
+TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
 SECURE_REFERRER_POLICY = "no-referrer"

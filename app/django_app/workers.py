@@ -6,6 +6,7 @@ import threading
 from types import FrameType
 from typing import Any
 
+from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker as Threads
 from ping import waiting
 
@@ -37,7 +38,18 @@ def meinheld_worker() -> Any:
             timer.join()
             os.close(fd)
 
+    def error(self: Any, message: object, *args: Any, **kwargs: Any) -> None:
+        """meinheld replaces gunicorn's logger method by one that takes an exception's three parts only; take both."""
+        if isinstance(message, type):
+            self.error_log.error("Error in the event loop", exc_info=(message, *args))
+        else:
+            self.error_log.error(message, *args, **kwargs)
+
     class MeinheldWorker(gmeinheld.MeinheldWorker):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            Logger.error = error
+
         def run(self) -> None:
             # meinheld takes SIGTERM in C and tells nobody. A thread receives it instead, so that hits that wait give up
             # in time: the event loop stops taking connections, and ends after a second.

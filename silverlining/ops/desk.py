@@ -10,9 +10,11 @@ from typing import Any
 
 from ..console.voice import Voice
 from ..host.host import ROOT, Host
+from ..model.errors import SilverliningError
 from ..model.observed import Observed, choose_subnet
 from ..model.settings import Settings, load
 from ..model.stack import Container, ImageRef, Stack, resolve, template_variables
+from ..model.text import _
 from ..model.topology import Topology
 
 
@@ -35,13 +37,32 @@ def read_settings(flags: Mapping[str, str], directory: Path = ROOT, environ: Map
 class Desk:
     """Everything that an operation needs, handed from the task to ops."""
 
-    def __init__(self, context: Any, settings: Settings, voice: Voice, *, dry: bool = False, yes: bool = False, play: bool = False) -> None:
+    def __init__(
+        self, context: Any, settings: Settings, voice: Voice, *, dry: bool = False, yes: bool = False, play: bool = False, json: bool = False
+    ) -> None:
         self.settings = settings
         self.voice = voice
         self.host = Host(context, settings)
         self.dry = dry
         self.yes = yes
         self.play = play
+        self.json = json
+
+    def give(self, data: dict[str, Any]) -> None:
+        """The operation's facts as JSON on standard output, where that was asked for."""
+        if self.json:
+            import json
+
+            print(json.dumps(data, indent=2))
+
+    def give_checks(self, ok: bool, results: list[Any]) -> None:
+        """Results of checks; exit code 1 if one failed."""
+        self.give({"ok": ok, "checks": [vars(result) for result in results]})
+        if not ok:
+            raise SilverliningError(
+                _("{count} of {all} checks failed").format(count=sum(not r.ok for r in results), all=len(results)),
+                _("invoke deploy-all mends what it can"),
+            )
 
     @cached_property
     def store(self) -> Any:

@@ -1,0 +1,91 @@
+"""Runs a step or the whole deployment: converge, then the lesson, then the picture and the address."""
+
+from __future__ import annotations
+
+import steps
+
+from ..model.lesson import Lesson
+from ..model.text import _
+from ..model.topology import Topology
+from . import checks
+from .converge import Outcome, converge
+from .desk import Desk
+from .lesson import placeholders, play, say, tell, url_of
+from .position import find
+from .scene import Scene
+from .status import table
+
+
+def run_step(desk: Desk, name: str) -> None:
+    """Brings the host to a step and plays its lesson; on a host that is there already, only with `play`. Raises SilverliningError."""
+    module = steps.load(name)
+    topology: Topology = module.TOPOLOGY
+    lesson: Lesson = module.LESSON
+    desk.voice.title(f"{name}: {lesson.title}")
+    desk.voice.text(lesson.summary)
+    outcome = _bring_about(desk, topology)
+    if outcome.dry:
+        return
+    scene = Scene(desk, outcome.stack)
+    if outcome.plan or desk.play or name == "step00-install":
+        play(scene, lesson, placeholders(scene))
+    else:
+        tell(scene, [checks.run(scene, check) for check in lesson.checks])
+        desk.voice.note(_("nothing to do: {name} stands as it should. `--play` plays its lesson again.").format(name=name))
+    _close(desk, outcome)
+
+
+def _bring_about(desk: Desk, topology: Topology) -> Outcome:
+    if topology.step == "step00-install":
+        from .install import ensure_engine
+
+        ensure_engine(desk)
+    if topology.step == "step09-compose":
+        from .compose import compose_up
+
+        return compose_up(desk, topology)
+    return converge(desk, topology)
+
+
+def deploy_all(desk: Desk) -> None:
+    """Straight to the last state of the course; without changes it verifies the live state. Raises SilverliningError."""
+    topology: Topology = steps.load(steps.LAST).TOPOLOGY
+    desk.voice.title(_("deploy-all: {stack}").format(stack=desk.settings.stack))
+    outcome = converge(desk, topology)
+    if outcome.dry:
+        return
+    if not outcome.plan:
+        desk.voice.note(_("nothing to do: everything stands as it should"))
+        seen = outcome.seen
+    else:
+        seen = desk.observe()
+    desk.voice.title(_("What stands"))
+    table(desk, seen)
+    desk.voice.note(_("open {url}").format(url=url_of(outcome.stack)))
+
+
+def _close(desk: Desk, outcome: Outcome) -> None:
+    from ..model.picture import draw
+
+    if outcome.stack.containers:
+        desk.voice.title(_("What stands now"))
+        desk.voice.write(draw(outcome.stack, desk.voice.width))
+    if url := url_of(outcome.stack):
+        desk.voice.note(_("open {url}").format(url=url))
+
+
+def check(desk: Desk, step: str = "") -> tuple[bool, list[checks.Result]]:
+    """Runs the checks of a step (or of the one that stands). Gives whether all are good, and each result."""
+    seen = desk.observe()
+    if step:
+        topology = steps.load(step).TOPOLOGY
+        stack = desk.stack(topology, desk.planned_images(topology), seen)
+    else:
+        position, stack = find(desk, seen)
+        step = position.step
+    scene = Scene(desk, stack)
+    desk.voice.title(_("check {step}").format(step=step))
+    results = [checks.run(scene, one) for one in steps.load(step).LESSON.checks]
+    for result in results:
+        say(scene, result)
+    return all(result.ok for result in results), results

@@ -1,0 +1,110 @@
+"""The namespace: one task for each step of the course, and the operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke import Collection, Task, task
+
+from silverlining.console.entry import operation, step_task
+from steps import NAMES
+
+
+@task(help={"yes": "take away without asking", "dry": "print the plan and change nothing", "set": "a setting, as path=value"}, iterable=["set"])
+def deploy_all(c: Any, yes: bool = False, dry: bool = False, set: list[str] | None = None) -> None:
+    """Bring up the whole stack, straight to the last step.
+
+    Example: invoke deploy-all --set ports.web=8081
+    """
+    with operation(c, set, dry=dry, yes=yes) as desk:
+        from silverlining.ops.run import deploy_all as deploy
+
+        deploy(desk)
+
+
+@task(
+    help={
+        "yes": "remove without asking",
+        "volumes": "remove the data too",
+        "images": "remove the images that were built",
+        "dry": "print what would go and change nothing",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def teardown(
+    c: Any,
+    yes: bool = False,
+    volumes: bool = False,
+    images: bool = False,
+    dry: bool = False,
+    set: list[str] | None = None,
+) -> None:
+    """Take everything away again; data and images stay unless asked for.
+
+    Example: invoke teardown --yes --volumes
+    """
+    with operation(c, set, dry=dry, yes=yes) as desk:
+        from silverlining.ops.teardown import teardown as remove
+
+        remove(desk, volumes, images)
+
+
+@task(help={"json": "JSON on standard output, nothing else", "set": "a setting, as path=value"}, iterable=["set"])
+def status(c: Any, json: bool = False, set: list[str] | None = None) -> None:
+    """What stands: services, containers, health, roles, and the step.
+
+    Example: invoke status --json
+    """
+    with operation(c, set, json=json) as desk:
+        from silverlining.ops.status import status as look
+
+        desk.give(look(desk))
+
+
+@task(
+    help={"step": "the step to check; the one that stands if left out", "json": "JSON on standard output", "set": "a setting, as path=value"},
+    iterable=["set"],
+)
+def check(c: Any, step: str = "", json: bool = False, set: list[str] | None = None) -> None:
+    """Ask again what the step's lesson claims; changes nothing.
+
+    Example: invoke check --step step05-sentinel
+    """
+    with operation(c, set, json=json) as desk:
+        from silverlining.ops.run import check as ask
+
+        desk.give_checks(*ask(desk, step))
+
+
+@task(help={"fast": "only what needs no Docker engine", "select": "a pytest expression (-k)"})
+def test(c: Any, fast: bool = False, select: str = "") -> None:
+    """Run the tests: style, types, units, and on a real engine.
+
+    Example: invoke test --fast
+    """
+    with operation(c, None, engine=False) as desk:
+        from silverlining.ops.test import test as run
+
+        run(desk, fast, select)
+
+
+@task(help={"json": "JSON on standard output", "runs": "how many runs a figure", "set": "a setting, as path=value"}, iterable=["set"])
+def bench(c: Any, json: bool = False, runs: int = 5, set: list[str] | None = None) -> None:
+    """Measure deploy, no-op and teardown beside Docker Compose.
+
+    Example: invoke bench --runs 3
+    """
+    with operation(c, set, json=json, yes=True) as desk:
+        from silverlining.ops.bench import bench as measure
+
+        desk.give(measure(desk, runs))
+
+
+OPERATIONS: tuple[Task[Any], ...] = (deploy_all, teardown, status, check, test, bench)
+
+namespace = Collection()
+for name in NAMES:
+    namespace.add_task(step_task(name), name)
+for one in OPERATIONS:
+    namespace.add_task(one)

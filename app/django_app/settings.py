@@ -65,6 +65,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": sys.stdout, "formatter": "line"}},
     "root": {"handlers": ["stdout"], "level": os.environ.get("LOG_LEVEL", "INFO")},
-    # Django's own handlers would write to standard error, and by mail.
-    "loggers": {"django": {"handlers": [], "propagate": True}},
+    "loggers": {
+        # Django's own handlers would write to standard error, and by mail.
+        "django": {"handlers": [], "propagate": True},
+        # A traceback for each scanner that passes by: the access log's line with its 400 says enough.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }

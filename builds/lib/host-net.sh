@@ -1,0 +1,3 @@
+#!/bin/sh
+# placeholder of the lead until the network helper writes this
+exit 1

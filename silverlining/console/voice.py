@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -61,8 +62,8 @@ class Voice:
             self.write(textwrap.fill(paragraph, self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False))
 
     def command(self, line: str) -> None:
-        """A command as it would be typed."""
-        self.write("  " + self.styled(f"$ {line}", "command"))
+        """A command as it would be typed; a long one goes on in further lines, so that it can still be pasted into a shell."""
+        self.write("  " + self.styled("$ " + _folded(line, self.width - 4), "command"))
 
     def output(self, text: str, most: int = 30) -> None:
         """What a command said, indented; very long output is cut in the middle and says so."""
@@ -115,6 +116,24 @@ class Voice:
             yield board
         finally:
             board.close()
+
+
+def _folded(line: str, width: int) -> str:
+    """A shell command in lines of about `width` columns, broken between words (never inside quotes) with a backslash."""
+    import shlex
+
+    if len(line) <= width or "\n" in line:
+        return line
+    words = re.findall(r"(?:[^\s'\"\\]|'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.)+", line)
+    if shlex.split(line) != shlex.split(" ".join(words)):
+        return line
+    lines = [""]
+    for word in words:
+        # A flag goes with its value.
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width and not (lines[-1].rsplit(" ", 1)[-1].startswith("--") and "=" not in word[:2]):
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n      ".join(lines)
 
 
 class Board:

@@ -19,7 +19,7 @@ STAGE_LABEL = "io.silverlining.stage"
 LOG_LINES = 20
 _STEP = re.compile(r"Step \d+/\d+ : ")
 _LAYER = re.compile(r" ---> ([0-9a-f]{12})")
-_FROM = re.compile(r"^FROM\s.*\n", re.IGNORECASE | re.MULTILINE)
+_FROM = re.compile(r"^FROM\s.*$\n?", re.IGNORECASE | re.MULTILINE)
 
 
 class BuildFailed(SilverliningError):
@@ -66,17 +66,18 @@ def build(
     if variant.dockerfile not in context.files:
         raise BuildFailed(image.name, "", _("{path} is missing").format(path=f"{image.context}/{variant.dockerfile}"))
     dockerfile = context.files[variant.dockerfile]
-    stamped = File(dockerfile.mode, stamp(dockerfile.data.decode(), image.name).encode())
+    if not _FROM.search(dockerfile.data.decode()):
+        raise BuildFailed(image.name, "", _("{path} has no FROM").format(path=f"{image.context}/{variant.dockerfile}"))
+    marked = stamp(dockerfile.data.decode(), image.name, labels(image, context, variant.source))
     log: deque[str] = deque(maxlen=LOG_LINES)
     layers: set[str] = set()
     current = ""
     try:
         for event in api.build(
-            fileobj=pack({**context.files, **host, variant.dockerfile: stamped}),
+            fileobj=pack({**context.files, **host, variant.dockerfile: File(dockerfile.mode, marked.encode())}),
             custom_context=True,
             dockerfile=variant.dockerfile,
             tag=f"{image.repository}:{context.fingerprint}",
-            labels=labels(image, context, variant.source),
             buildargs=dict(arguments),
             rm=True,
             forcerm=True,
@@ -97,13 +98,16 @@ def build(
     _drop_stages(api, image.name, layers)
 
 
-def stamp(dockerfile: str, name: str) -> str:
-    """`dockerfile` with a label in each builder stage: what the classic builder leaves of a stage has no name to be found by."""
-    stages = list(_FROM.finditer(dockerfile))
-    if len(stages) < 2:
-        return dockerfile
-    head = dockerfile[: stages[-1].start()]
-    return _FROM.sub(lambda found: f"{found[0]}LABEL {STAGE_LABEL}={name}\n", head) + dockerfile[len(head) :]
+def stamp(dockerfile: str, name: str, marks: Mapping[str, str]) -> str:
+    """`dockerfile` with our labels: `marks` at its end, and one in each builder stage, of which the classic builder leaves nameless images.
+
+    The build API would make a step of its own of every label.
+    """
+    *stages, last = _FROM.finditer(dockerfile)
+    head, tail = dockerfile[: last.start()], dockerfile[last.start() :].rstrip("\n")
+    if stages:
+        head = _FROM.sub(lambda found: f"{found[0]}LABEL {STAGE_LABEL}={name}\n", head)
+    return f"{head}{tail}\nLABEL {' '.join(f'{key}={value}' for key, value in marks.items())}\n"
 
 
 def _drop_stages(api: APIClient, name: str, used: set[str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.errors import SilverliningError
-from ..model.images import BASE_EXCLUDES, BASE_INCLUDES, BASE_PACKAGES, BASE_VARIANT, IMAGES, Image
+from ..model.images import BASE_EXCLUDES, BASE_INCLUDES, BASE_OPTIONS, BASE_PACKAGES, BASE_VARIANT, IMAGES, Image
 from ..model.text import _
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Contexts:
         if not named:
             add("official", image.official, "suite", image.suite)
             if image.suite:
-                add(BASE_VARIANT, *BASE_PACKAGES, *BASE_EXCLUDES, *BASE_INCLUDES)
+                add(BASE_VARIANT, *BASE_PACKAGES, *BASE_OPTIONS, *BASE_EXCLUDES, *BASE_INCLUDES)
             for argument, parent in image.bases:
                 add("base", argument, self[parent].fingerprint)
             for variant in image.variants:
@@ -159,8 +159,8 @@ class Contexts:
         variable = str(error) if not found else found[1] or found[2]
         if frames and found:
             # The message has the last part of the name only; the line has the whole.
-            dotted = re.search(rf"(?:\w+\.)*{re.escape(variable)}\b", frames[-1].line or "")
-            variable = dotted[0] if dotted else variable
+            spellings = re.findall(rf"(?:\w+\.)*{re.escape(variable)}\b", frames[-1].line or "")
+            variable = max(spellings, key=len, default=variable)
         return ContextError(
             _("{template}, line {line}: there is no variable {variable}").format(template=where, line=line, variable=variable),
             _("check its spelling in the template against the settings in docs/silverlining.example.yaml"),

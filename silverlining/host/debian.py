@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Protocol
 
 from ..model.errors import SilverliningError
-from ..model.images import BASE_EXCLUDES, BASE_INCLUDES, BASE_PACKAGES, BASE_VARIANT, Image
+from ..model.images import BASE_EXCLUDES, BASE_INCLUDES, BASE_OPTIONS, BASE_PACKAGES, BASE_VARIANT, Image
 from ..model.text import _
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ def make_base(api: APIClient, image: Image, tag: str, labels: Mapping[str, str],
 
 def mmdebstrap(suite: str, mirror: str) -> list[str]:
     """The command that writes a base's tar to standard output; it chooses by itself between root and a user namespace."""
-    excludes = [f"--dpkgopt=path-exclude={pattern}" for pattern in BASE_EXCLUDES]
-    includes = [f"--dpkgopt=path-include={pattern}" for pattern in BASE_INCLUDES]
-    command = ["mmdebstrap", f"--variant={BASE_VARIANT}", f"--include={','.join(BASE_PACKAGES)}", *excludes, *includes]
+    options = [*BASE_OPTIONS, *(f"path-exclude={p}" for p in BASE_EXCLUDES), *(f"path-include={p}" for p in BASE_INCLUDES)]
+    dpkg = [f"--dpkgopt={option}" for option in options]
+    command = ["mmdebstrap", f"--variant={BASE_VARIANT}", f"--include={','.join(BASE_PACKAGES)}", *dpkg]
     if mirror:
         # A building host's mirror must not stay in the image; builds bring it along in host/sources.list.
         command.append('--customize-hook=: > "$1/etc/apt/sources.list"')

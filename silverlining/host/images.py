@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model.images import BUILT, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE_LABEL, Image, closure, mirrored
+from ..model.images import BUILT, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE_LABEL, Image, closure, mirrored, split_reference
 from .build import BuildFailed
 from .climb import MIRROR, NAMED, OFFICIAL, PRESENT, Climb, Got, ImageUnavailable, Progress, Workshop
 from .contexts import ContextError, Contexts
@@ -100,8 +100,10 @@ class ImageStore:
     def superseded(self, images: Iterable[Mapping[str, Any]], containers: Iterable[Mapping[str, Any]]) -> list[str]:
         """The tags among `images` that are earlier builds of ours and that none of `containers` (running or not) uses."""
         used = {container["ImageID"] for container in containers}
-        current = {self.tag(name) for name in self._catalogue}
-        return [tag for entry in images if entry["Id"] not in used for tag in owned(entry) if tag not in current]
+        current = {self.tag(name): self._catalogue[name].repository for name in self._catalogue}
+        repositories = set(current.values())
+        tags = [tag for entry in images if entry["Id"] not in used for tag in owned(entry)]
+        return [tag for tag in tags if tag not in current and split_reference(tag)[0] in repositories]
 
     def prune(self, tags: Iterable[str]) -> list[str]:
         """Removes these tags of ours; gives those that went. What somebody uses after all is left."""

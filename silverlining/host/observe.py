@@ -43,6 +43,7 @@ def observe(client: Any, stack: str, tools: str = "") -> Observed:
             stack=stack,
             containers=containers,
             subnet=_subnets(mine)[0] if mine else "",
+            remembered=next((s for v in named if v["Name"] in present and (s := v["Labels"].get(labels.SUBNET))), ""),
             volumes=present,
             redis={name: node for name, a in answers.items() if (node := _redis_node(a)) and "redis-" in name},
             sleeping=_peek(client, stack, asleep, tools) if asleep and tools else {},

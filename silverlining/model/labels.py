@@ -8,6 +8,7 @@ INDEX = "io.silverlining.index"
 SPEC = "io.silverlining.spec"
 MADE_BY = "io.silverlining.made-by"
 HELPER = "io.silverlining.helper"
+SUBNET = "io.silverlining.subnet"
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_NETWORK = "com.docker.compose.network"
@@ -21,6 +22,9 @@ def network(stack: str) -> dict[str, str]:
     return {STACK: stack, COMPOSE_PROJECT: stack, COMPOSE_NETWORK: "default"}
 
 
-def volume(stack: str, key: str) -> dict[str, str]:
-    """Labels of the volume that Compose's file calls `key`."""
-    return {STACK: stack, COMPOSE_PROJECT: stack, COMPOSE_VOLUME: key}
+def volume(stack: str, key: str, subnet: str) -> dict[str, str]:
+    """Labels of the volume that Compose's file calls `key`.
+
+    Redis, Sentinel and etcd note addresses in their volumes, so that a volume remembers the subnet that they belong to.
+    """
+    return {STACK: stack, SUBNET: subnet, COMPOSE_PROJECT: stack, COMPOSE_VOLUME: key}

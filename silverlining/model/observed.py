@@ -70,13 +70,14 @@ class Observed:
     """The state of a host as far as a stack goes.
 
     `keys` is what etcd holds under /app/servers (None: no answer); `proxy_fault` what HAProxy's own health check complains of.
-    `subnets` are the subnets of all other networks of the engine. `sleeping` is what the volumes of Redis nodes that don't
+    `remembered` is the subnet that the stack's volumes belong to; `subnets` are those of all other networks of the engine. `sleeping` is what the volumes of Redis nodes that don't
     run say: the role in which the node would start.
     """
 
     stack: str
     containers: tuple[SeenContainer, ...] = ()
     subnet: str = ""
+    remembered: str = ""
     volumes: frozenset[str] = frozenset()
     redis: Mapping[str, RedisNode] = field(default_factory=dict)
     sleeping: Mapping[str, RedisNode] = field(default_factory=dict)
@@ -117,14 +118,22 @@ def choose_subnet(settings: Settings, seen: Observed) -> str:
                 _("invoke teardown, then again (volumes stay)"),
             )
         return seen.subnet
+    wish = settings.network.subnet or seen.remembered
+    if seen.remembered and wish != seen.remembered:
+        raise Conflict(
+            _("the volumes of {name} belong to {remembered}, the setting network.subnet says {wanted}").format(
+                name=settings.stack, remembered=seen.remembered, wanted=wish
+            ),
+            _("Redis and Sentinel note addresses in their volumes: keep the subnet, or remove the data (invoke teardown --volumes)"),
+        )
     taken = [IPv4Network(subnet) for subnet in seen.subnets if ":" not in subnet]
-    if settings.network.subnet:
-        wanted = IPv4Network(settings.network.subnet)
+    if wish:
+        wanted = IPv4Network(wish)
         clash = next((other for other in taken if other.overlaps(wanted)), None)
         if clash:
             raise Conflict(
                 _("subnet {wanted} is taken: another network holds {clash}").format(wanted=wanted, clash=clash),
-                _("set network.subnet to a free one, or to nothing to take the first free one of the pool"),
+                _("remove that network, or set network.subnet to a free one (nothing: the first free one of the pool)"),
             )
         return str(wanted)
     for candidate in IPv4Network(settings.network.pool).subnets(new_prefix=24):

@@ -182,7 +182,7 @@ def resolve(topology: Topology, settings: Settings, subnet: str, images: Mapping
         for index in range(1, count_of(service, settings) + 1)
     )
     names = {m.source for c in containers for m in c.mounts if m.kind == "volume"}
-    volumes = tuple(NamedVolume(v, tuple(labels.volume(name, v.removeprefix(f"{name}-")).items())) for v in sorted(names))
+    volumes = tuple(NamedVolume(v, tuple(labels.volume(name, v.removeprefix(f"{name}-"), subnet).items())) for v in sorted(names))
     return Stack(name, topology, settings, network, volumes, containers, images["tools"])
 
 

@@ -40,6 +40,15 @@ def compare(stack: Stack, seen: Observed) -> tuple[str, ...]:
     return (*differences, *(_("{service} as well").format(service=name) for name in extra))
 
 
+def _distance(stack: Stack, seen: Observed) -> int:
+    """How far apart a topology and what stands are: a service too many or missing weighs more than one that is defined otherwise."""
+    standing = {c.name: c for c in seen.containers}
+    wanted = {c.name: c for c in stack.containers}
+    services = {s.name for s in stack.topology.services} ^ {c.service for c in seen.containers}
+    otherwise = sum(1 for name in wanted.keys() & standing.keys() if standing[name].spec != wanted[name].spec and not standing[name].compose)
+    return 10 * len(services) + 3 * len(wanted.keys() ^ standing.keys()) + otherwise
+
+
 def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:
     """The step that the host is at, and its stack. An empty host is at step00."""
     best: tuple[int, Position, Stack] | None = None
@@ -51,8 +60,9 @@ def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:
         stack = desk.stack(topology, desk.planned_images(topology), seen)
         differences = compare(stack, seen)
         position = Position(name, not differences, differences)
-        if best is None or len(differences) < best[0]:
-            best = (len(differences), position, stack)
+        distance = _distance(stack, seen)
+        if best is None or distance <= best[0]:
+            best = (distance, position, stack)
     if best is None:
         raise RuntimeError("no step to compare with")
     return best[1], best[2]

@@ -35,8 +35,9 @@ def restarts_gunicorn(scene: Scene, service: str) -> None:
     container = scene.first(service).name
 
     def pid() -> str:
-        words = scene.ask(container, "supervisorctl", "-c", "/etc/supervisord.conf", "pid", "gunicorn").text
-        return words if words.isdigit() and words != "0" else ""
+        # gunicorn's master is the child of process 1, supervisord (field 4 of /proc/PID/stat is the parent).
+        words = scene.ask(container, "sh", "-c", "awk '$4 == 1 { print $1 }' /proc/[0-9]*/stat").text
+        return words if words.isdigit() else ""
 
     old = scene.until(pid, _("gunicorn running in {container}").format(container=container), 10)
     scene.demand(container, "kill", "-9", old)

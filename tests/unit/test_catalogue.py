@@ -1,0 +1,37 @@
+"""The catalogue of images as data: whole, in an order that can be built, and without a registry's name."""
+
+from __future__ import annotations
+
+from silverlining.model.images import IMAGES, closure, mirrored, registry_of, split_reference
+
+
+def test_the_catalogue_is_whole() -> None:
+    for image in IMAGES.values():
+        assert set(image.parents) <= set(IMAGES)
+        assert bool(image.context) != bool(image.suite)
+        assert not image.official or registry_of(image.official) == ""
+        assert not image.name.startswith("upstream/") or image.official
+    order = closure(IMAGES)
+    assert sorted(order) == sorted(IMAGES)
+    assert all(order.index(parent) < order.index(name) for name in order for parent in IMAGES[name].parents)
+
+
+def test_closure_stops_at_what_is_served() -> None:
+    assert closure(["sentinel"]) == ("debian", "upstream/redis", "redis", "sentinel")
+    assert closure(["sentinel"], {"upstream/redis"}) == ("upstream/redis", "redis", "sentinel")
+    assert closure(["sentinel", "redis"], lambda name: True) == ("sentinel", "redis")
+
+
+def test_references_are_taken_apart() -> None:
+    assert split_reference("reg:5000/web") == ("reg:5000/web", "latest")
+    assert split_reference("reg:5000/web:1") == ("reg:5000/web", "1")
+    assert split_reference("web@sha256:ab") == ("web", "sha256:ab")
+    assert [registry_of(r) for r in ("web:1", "team/web:1", "reg:5000/web", "localhost/web", "reg.example/web")] == [
+        "",
+        "",
+        "reg:5000",
+        "localhost",
+        "reg.example",
+    ]
+    assert mirrored("", "web:1") == ()
+    assert mirrored("reg/hub", "team/web:1") == ("reg/hub/team/web:1",)

@@ -30,9 +30,9 @@ def say(text: str) -> None:
 
 
 def call(*command: str | Path, quiet: bool = False) -> bool:
-    """Runs a program and says whether it succeeded. Its output goes where ours goes."""
-    out = subprocess.DEVNULL if quiet else sys.stderr
-    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False).returncode == 0
+    """Runs a program and says whether it succeeded. Only what it complains of is shown."""
+    complaints = subprocess.DEVNULL if quiet else sys.stderr
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints, check=False).returncode == 0
 
 
 def root_rights() -> list[str] | None:

@@ -39,8 +39,8 @@ def cpus(root: Path = Path("/sys/fs/cgroup")) -> float:
             quota, period = " ".join((root / file).read_text() for file in files).split()
         except (OSError, ValueError):
             continue
-        if quota.isdigit():  # "max" (v2) and -1 (v1) stand for no limit
-            return min(allowed, int(quota) / int(period))
+        # "max" (v2) and -1 (v1) stand for no limit.
+        return min(allowed, int(quota) / int(period)) if quota.isdigit() else allowed
     return allowed
 
 

@@ -12,7 +12,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=i
 python3 -m venv /venv
 python3 -m venv /tmp/tools
 /tmp/tools/bin/pip install --require-hashes -r /build-requirements.txt
-PYTHONPATH=$(/tmp/tools/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
-    /venv/bin/pip install --no-deps --no-build-isolation --require-hashes -r /requirements.txt
+tools=$(/tmp/tools/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+install() { PYTHONPATH=$tools /venv/bin/pip install --no-deps --no-build-isolation --require-hashes -r "$1"; }
+sed '/^meinheld/,$d' /requirements.txt > /tmp/first.txt
+install /tmp/first.txt
+# meinheld brings the header of an old greenlet, whose structures are no longer so: whatever waits in it, a slow client's
+# response too, then crashes. Both headers have the same guard, so the one that comes first counts.
+export CFLAGS="-O2 -DNDEBUG -include $(find /venv/include -name greenlet.h)"
+install /requirements.txt
 # pip is for the one who builds.
 /venv/bin/pip uninstall --yes pip setuptools

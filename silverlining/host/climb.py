@@ -115,15 +115,16 @@ class Workshop:
                 return Got(reference, rung, rung)
         raise Refused(answers)
 
-    def build(self, image: Image, parents: Mapping[str, str], answers: Sequence[tuple[str, str]]) -> Got:
+    def build(self, image: Image, parents: Mapping[str, str], told: Sequence[tuple[str, str]]) -> Got:
         """Builds `image` on `parents` (build argument → reference) by the first variant that works. Raises BuildFailed or ImageUnavailable."""
         context = self._contexts[image.name]
         reference = f"{image.repository}:{context.fingerprint}"
-        told, hint = list(answers), ""
+        said, hint = list(told), ""
         for variant in image.variants:
             source = variant.source
-            if variant.needs and variant.needs not in context.files:
-                told.append((source, _("no setting names one")))
+            answers = self._contexts.answers(variant)
+            if (variant.needs and variant.needs not in context.files) or not all(value for _argument, value in answers):
+                said.append((source, _("not tried: the settings name none")))
                 continue
             with self._slots:
                 began = time.monotonic()
@@ -134,18 +135,18 @@ class Workshop:
                         make_base(self._api, image, tag, marks, self._settings.mirror, self._runner, step)
                     else:
                         host = host_files(self._settings, self._environ)
-                        arguments = {**proxies(self._environ), **dict(variant.args), **parents}
+                        arguments = {**proxies(self._environ), **dict(variant.args), **dict(answers), **parents}
                         build(self._api, image, variant, context, host, arguments, step)
                 except (BuildFailed, BootstrapFailed) as error:
                     self.say(image.name, source, getattr(error, "error", error.what), began=began, state="failed")
-                    if not told and len(image.variants) == 1 and isinstance(error, BuildFailed):
+                    if not said and len(image.variants) == 1 and isinstance(error, BuildFailed):
                         raise
-                    told.append((source, error.what))
+                    said.append((source, error.what))
                     hint = error.hint
                 else:
                     self.say(image.name, source, reference, began=began, state="done")
                     return Got(reference, BUILT, source)
-        raise ImageUnavailable(image.name, told, hint)
+        raise ImageUnavailable(image.name, said, hint)
 
 
 class Climb:

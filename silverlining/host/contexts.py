@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.errors import SilverliningError
-from ..model.images import BASE_EXCLUDES, BASE_INCLUDES, BASE_OPTIONS, BASE_PACKAGES, BASE_VARIANT, IMAGES, Image
+from ..model.images import BASE_EXCLUDES, BASE_INCLUDES, BASE_OPTIONS, BASE_PACKAGES, BASE_VARIANT, IMAGES, Image, Variant
 from ..model.text import _
 
 if TYPE_CHECKING:
@@ -73,6 +73,10 @@ class Contexts:
             self._made[name] = self._make(self._catalogue[name])
         return self._made[name]
 
+    def answers(self, variant: Variant) -> tuple[tuple[str, str], ...]:
+        """The build arguments that a variant takes from the settings."""
+        return tuple((argument, getattr(self._images, setting, "")) for argument, setting in variant.asks)
+
     def _make(self, image: Image) -> Context:
         named = self._images.references.get(image.name, "")
         files = {} if named or image.suite else dict(sorted(self._collect(image)))
@@ -92,7 +96,7 @@ class Contexts:
             for argument, parent in image.bases:
                 add("base", argument, self[parent].fingerprint)
             for variant in image.variants:
-                add("variant", variant.dockerfile, *(text for pair in variant.args for text in pair))
+                add("variant", variant.dockerfile, *(text for pair in (variant.args + self.answers(variant)) for text in pair))
             for path, file in files.items():
                 add("file", path, f"{file.mode:o}", file.data)
         return Context(image.name, digest.hexdigest()[:12], files)

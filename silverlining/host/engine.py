@@ -135,11 +135,11 @@ def _client(endpoint: Endpoint) -> APIClient:
     try:
         if endpoint.tls:
             files = endpoint.tls
-            pair = (str(files.cert), str(files.key)) if files.cert.exists() or files.key.exists() or not files.ca.exists() else None
-            tls = TLSConfig(client_cert=pair, ca_cert=str(files.ca) if files.ca.exists() else None, verify=files.verify)
+            pair = (str(files.cert), str(files.key)) if files.cert.exists() or files.key.exists() else None
+            tls = TLSConfig(client_cert=pair, ca_cert=str(files.ca), verify=files.verify)
         # A version of its own spares the call that "auto" makes; the real one is agreed on with the first answer.
         client = APIClient(endpoint.address, version=_text(OLDEST_API), timeout=PATIENCE, tls=tls, max_pool_size=POOL)
-    except DockerException as error:
+    except (DockerException, ValueError) as error:
         folder = endpoint.tls.cert.parent if endpoint.tls else ""
         raise Unreachable(
             "tls" if folder else "unknown",

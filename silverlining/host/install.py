@@ -92,7 +92,7 @@ class InstallPlan:
 
 def look(shell: Shell) -> Facts:
     """Asks the host. Also in a dry run: it changes nothing."""
-    result = shell.run(f"sh -c {shlex.quote(ASK)}", hide=True, warn=True, dry=False, pty=False)
+    result = shell.run(f"sh -c {shlex.quote(ASK)}", hide=True, warn=True, dry=False, pty=False, in_stream=False)
     pairs = (line.partition("=") for line in result.stdout.splitlines())
     facts = Facts({word.strip(): value.strip() for word, equals, value in pairs if equals})
     if not facts["uid"]:

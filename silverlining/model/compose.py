@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import labels
-from .commands import LOG_OPTIONS, pairs, publish_flag
+from .commands import LOG_OPTIONS, publish_flag
 from .observed import Observed, SeenContainer
 from .service import SECRETS
 from .stack import Container, Mount, Stack
@@ -33,7 +33,8 @@ def document(stack: Stack) -> dict[str, Any]:
     own = {labels.STACK: stack.name}
     network = stack.network
     pool = {"subnet": network.subnet, "ip_range": network.ip_range, "gateway": network.gateway}
-    used = {mount["source"] for service in services.values() for mount in service.get("volumes", ()) if mount["type"] == "volume" and "source" in mount}
+    mounts = [mount for service in services.values() for mount in service.get("volumes", ())]
+    used = {mount["source"] for mount in mounts if mount["type"] == "volume" and "source" in mount}
     return {
         "name": stack.name,
         "services": {name: _escaped(_marked(stack, name, facts)) for name, facts in services.items()},
@@ -157,7 +158,7 @@ def _mount(stack: Stack, c: Container, mount: Mount, scaled: bool) -> dict[str, 
 
 
 def _marked(stack: Stack, name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    images = {c.image.reference: c.image.fingerprint for c in (*stack.containers,)} | {stack.tools.reference: stack.tools.fingerprint}
+    images = {c.image.reference: c.image.fingerprint for c in stack.containers} | {stack.tools.reference: stack.tools.fingerprint}
     hashed = json.dumps(facts | {"image": images[facts["image"]], "scale": None}, sort_keys=True)
     spec = hashlib.sha256(hashed.encode()).hexdigest()[:12]
     # The number is Compose's to give (com.docker.compose.container-number).

@@ -23,12 +23,16 @@ BASE_OPTIONS = ("force-unsafe-io",)
 
 @dataclass(frozen=True)
 class Variant:
-    """One of several ways to build an image, tried in turn. `needs` names a file of the context without which it can't be tried."""
+    """One of several ways to build an image, tried in turn.
+
+    `needs` names a file of the context, `asks` (build argument, setting under `images`) values, without which it can't be tried.
+    """
 
     source: str
     dockerfile: str
     args: tuple[tuple[str, str], ...] = ()
     needs: str = ""
+    asks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ _ALL = (
         (APT,),
         variants=(
             Variant("binary", "Dockerfile.binary", needs="confd"),
-            Variant("release", "Dockerfile.release"),
+            Variant("release", "Dockerfile.release", asks=(("CONFD_URL", "confd_release"), ("CONFD_SHA256", "confd_sha256"))),
             Variant("module", "Dockerfile.module"),
             Variant("agent", "Dockerfile.agent"),
         ),

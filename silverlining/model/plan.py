@@ -7,7 +7,6 @@ what goes away goes last, unless it holds a port that is needed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -16,10 +15,9 @@ from .actions import (
     Action,
     CreateNetwork,
     CreateVolume,
-    DeleteKey,
-    Drain,
     MakeSecrets,
     Mend,
+    MoveMaster,
     Plan,
     PutKey,
     Readmit,
@@ -31,12 +29,12 @@ from .actions import (
 )
 from .errors import Conflict
 from .observed import Observed, SeenContainer
+from .plan_apps import plan_apps
 from .plan_redis import plan_redis
-from .stack import Container, Stack, server_key
+from .stack import Container, Stack
 from .text import _
 
-ROLLING = ("ping-app", "redis-slave", "sentinel")
-APP_KEY = re.compile(r"/app/servers/app\d+$")
+ROLLING = (("ping-app",), ("redis-master", "redis-slave"), ("sentinel",))
 
 
 def plan(stack: Stack, seen: Observed, spares: Mapping[str, Container] | None = None) -> Plan:
@@ -45,7 +43,6 @@ def plan(stack: Stack, seen: Observed, spares: Mapping[str, Container] | None = 
     `spares` are containers of other topologies by name: a Redis node that holds the newest data may have to run for a moment
     to hand it over. Raises Conflict when something foreign is in the way.
     """
-    refuse_conflicts(stack, seen)
     draft = Draft(stack, seen)
     draft.foundations()
     for container in stack.containers:
@@ -54,21 +51,22 @@ def plan(stack: Stack, seen: Observed, spares: Mapping[str, Container] | None = 
         if not any(old.name == c.name for c in stack.containers):
             draft.add(Remove(old, grace=10))
     plan_redis(draft, stack, seen, spares or {})
-    draft.register()
-    draft.roll_apps()
+    refuse_conflicts(draft)
+    plan_apps(draft, stack, seen)
     draft.order()
     return Plan(tuple(draft.sorted()))
 
 
-def refuse_conflicts(stack: Stack, seen: Observed) -> None:
-    """Raises Conflict if something foreign holds a name or a published port that the stack needs."""
+def refuse_conflicts(draft: Draft) -> None:
+    """Raises Conflict if something foreign holds a name or a published port that the stack, or a node that must wake, needs."""
+    stack = draft.stack
     names = {
-        "container": {c.name for c in stack.containers},
+        "container": {c.name for c in stack.containers} | {a.subject for a in draft.actions.values() if isinstance(a, Run)},
         "network": {stack.network.name},
         "volume": {v.name for v in stack.volumes},
     }
-    ports = {outside: c.name for c in stack.containers for _address, outside, _inside in c.ports}
-    for foreign in seen.foreign:
+    ports = ports_of(*stack.containers)
+    for foreign in draft.seen.foreign:
         if foreign.name in names[foreign.kind]:
             raise Conflict(
                 _("a {kind} called {name} is there that isn't of this stack").format(kind=foreign.kind, name=foreign.name),
@@ -84,8 +82,13 @@ def refuse_conflicts(stack: Stack, seen: Observed) -> None:
 
 def withdrawn(plan: Plan, stack: Stack) -> tuple[str, ...]:
     """The containers that serve on a published port now and whose port nobody serves after the plan."""
-    after = {outside for c in stack.containers for _address, outside, _inside in c.ports}
+    after = ports_of(*stack.containers)
     return tuple(a.subject for a in plan.actions if isinstance(a, Remove) and a.old.running and set(a.old.ports) - after)
+
+
+def ports_of(*containers: Container) -> set[int]:
+    """The host ports that containers publish."""
+    return {outside for c in containers for _address, outside, _inside in c.ports}
 
 
 class Draft:
@@ -132,8 +135,8 @@ class Draft:
             if volume.name not in seen.volumes:
                 self.add(CreateVolume(volume))
         users = [c for c in stack.containers if c.uses_secrets]
-        # A running container that uses the secrets proves that they are complete; the volume alone doesn't.
-        if users and not any((old := seen.container(c.name)) and old.running and old.health == "healthy" for c in users):
+        # A container that works with the secrets proves that they are complete; the volume alone doesn't.
+        if users and not any((old := seen.container(c.name)) and old.spec == c.spec and self._well(old) for c in users):
             made = self.add(MakeSecrets(stack.secrets, stack.tools))
             self.need(made, self.actions.get(f"CreateVolume:{stack.secrets}"))
 
@@ -142,6 +145,10 @@ class Draft:
         action = self.verdict(c, self.seen.container(c.name))
         if action is None:
             return
+        if isinstance(action, Replace) and set(action.old.ports) & ports_of(*(other for other in self.stack.containers if other.name != c.name)):
+            # Its port goes to another container, perhaps in exchange: it leaves first and comes back when its own is free.
+            leave = self.add(Remove(action.old))
+            action = self.add(Run(c, needs=frozenset({leave.id})))
         self.add(action)
         self.rest_on_foundations(action, c)
 
@@ -149,16 +156,22 @@ class Draft:
         """The action that makes the container stand as defined, or None if it does."""
         if old is None:
             return Run(c)
-        if old.spec != c.spec or old.state in ("dead", "removing"):
+        if old.spec != c.spec or old.compose or old.state in ("dead", "removing"):
             return Replace(old, c, why=_("its definition changed"))
+        if not self.seen.subnet:
+            return Replace(old, c, why=_("its network is gone"))
         if old.state == "paused":
             return Unpause(c)
         if old.state in ("exited", "created"):
             return Start(c)
         fault = self.seen.proxy_fault if c.service == "haproxy" else ""
-        if old.state == "restarting" or old.health == "unhealthy" or fault:
+        if old.state == "restarting" or fault or (old.health == "unhealthy" and not self._well(old)):
             return Mend(c, why=fault or old.health or old.state)
         return None
+
+    def _well(self, old: SeenContainer) -> bool:
+        """Whether it serves now. A Redis or Sentinel that answered does, whatever Docker's last health check, seconds ago, has noted."""
+        return old.running and (old.health == "healthy" or old.name in self.seen.redis or old.name in self.seen.sentinels)
 
     def rest_on_foundations(self, action: Action, c: Container) -> None:
         """Network, volumes and secrets come before the containers that use them."""
@@ -168,67 +181,30 @@ class Draft:
         if c.uses_secrets:
             self.need(action, self.actions.get(f"MakeSecrets:{self.stack.secrets}"))
 
-    def register(self) -> None:
-        """Puts and deletes the keys in etcd that tell where the app servers are."""
-        wanted = self.stack.servers()
-        if not wanted:
-            return
-        etcd, haproxy = self.stack.of("etcd")[0], self.stack.of("haproxy")[0]
-        present = self.seen.keys or {}
-        for app in self.stack.of("ping-app"):
-            key = server_key(app.index)
-            if present.get(key) != wanted[key]:
-                put = self.add(PutKey(etcd.name, key, wanted[key]))
-                self.need(put, self.change_of(etcd.name), self.change_of(app.name))
-        for key in sorted(present):
-            if APP_KEY.match(key) and key not in wanted:
-                gone = self.add(DeleteKey(etcd.name, haproxy.name, key))
-                self.need(gone, self.change_of(etcd.name), self.change_of(haproxy.name), *self.changes_of("ping-app"))
-                app_name = f"{self.stack.name}-ping-app-{key.rsplit('app', 1)[1]}"
-                if removal := self.removal_of(app_name):
-                    self.need(removal, gone)
-
-    def roll_apps(self) -> None:
-        """A server leaves HAProxy before it is replaced, and comes back when it is healthy."""
-        apps = self.changes_of("ping-app")
-        haproxy = next((c for c in self.seen.containers if c.service == "haproxy" and c.running), None)
-        stays = self.stack.topology.has("haproxy") and haproxy and not self.change_of(haproxy.name)
-        if not haproxy or not stays or len(self.stack.of("ping-app")) < 2:
-            return
-        for app in apps:
-            if not isinstance(app, Replace):
-                continue
-            index = app.container.index
-            if self.stack.topology.registry == "etcd":
-                etcd = self.stack.of("etcd")[0].name
-                key = server_key(index)
-                out: Action = DeleteKey(etcd, haproxy.name, key)
-                back: Action = PutKey(etcd, key, self.stack.servers()[key])
-            else:
-                out, back = Drain(haproxy.name, f"app{index}"), Readmit(haproxy.name, f"app{index}")
-            self.add(out)
-            self.add(back)
-            self.need(back, app)
-            self.need(app, out)
-
     def order(self) -> None:
         """One at a time within a service, what it needs before it, and removals last."""
         arrivals = [a for c in self.stack.containers if (a := self.change_of(c.name))]
-        for service in ROLLING:
-            self._chain([a for a in self.changes_of(service) if isinstance(a, Replace)])
+        moves = [a for a in self.actions.values() if isinstance(a, MoveMaster)]
         for action in arrivals:
             container = getattr(action, "container")  # noqa: B009
             if isinstance(action, Replace):
                 for service in container.after:
-                    self.need(action, *self.changes_of(service))
-            self._after_ports(action, {outside for _address, outside, _inside in container.ports})
+                    self.need(action, *self.changes_of(service), *(moves if service == "redis-master" else ()))
+            self._after_ports(action, ports_of(container))
+        for services in ROLLING:
+            self._roll([a for service in services for a in self.changes_of(service)])
         for action in list(self.actions.values()):
             if isinstance(action, Remove) and not self._holds_needed_port(action):
                 self.need(action, *(a for a in arrivals if not self._waits_for(a, action)))
 
-    def _chain(self, rolling: list[Action]) -> None:
-        """Each waits for the one before, and for its return to HAProxy."""
-        for before, after in pairwise(rolling):
+    def _roll(self, changes: list[Action]) -> None:
+        """Those that stop something that runs go one at a time, after those that don't; each waits for the return of the one before to HAProxy."""
+        stopping = [a for a in changes if isinstance(a, (Replace, Mend))]
+        starting = [a for a in changes if a not in stopping]
+        for action in stopping:
+            self.need(action, *(a for a in starting if not self._waits_for(a, action)))
+        stopping.sort(key=lambda a: sum(self._waits_for(a, other) for other in stopping))
+        for before, after in pairwise(stopping):
             returns = [a for a in self.actions.values() if isinstance(a, (PutKey, Readmit)) and before.id in a.needs]
             outs = [self.actions[i] for i in self.actions[after.id].needs if i.startswith(("Drain:", "DeleteKey:"))]
             for first in outs or [after]:
@@ -242,8 +218,7 @@ class Draft:
                     self.need(action, removal)
 
     def _holds_needed_port(self, removal: Remove) -> bool:
-        wanted = {outside for c in self.stack.containers for _address, outside, _inside in c.ports}
-        return bool(wanted & set(removal.old.ports))
+        return bool(ports_of(*self.stack.containers) & set(removal.old.ports))
 
     def _waits_for(self, action: Action, other: Action) -> bool:
         """Whether `action` needs `other`, directly or through others."""

@@ -1,143 +1,231 @@
-"""The part of the plan that keeps Redis' data: the master role moves, awaited, before its node stops; nobody starts over newer data."""
+"""The part of the plan that keeps Redis' data: the master role moves, awaited, before its node stops; nobody starts over newer data.
+
+Everything turns around one node, the holder: the one that has the newest data, awake or asleep. Where it can't be told which one
+that is, there is no plan but an error, before anything has changed.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .actions import Action, AttachReplica, ForgetMaster, MoveMaster, Remove, Replace, ResetSentinels, Run, SeedReplica
-from .observed import Observed
+from .actions import Action, AttachReplica, ForgetMaster, Mend, MoveMaster, Remove, Replace, ResetSentinels, Run, SeedReplica, Start, Unpause
+from .errors import Unhealthy
+from .observed import Observed, RedisNode, SeenContainer
 from .stack import Container, Stack
+from .text import _
 
 if TYPE_CHECKING:
     from .plan import Draft
 
 ANCHOR = "redis-master"
+NODES = (ANCHOR, "redis-slave")
+AWAKE = ("running", "paused", "restarting")
 
 
 def plan_redis(draft: Draft, stack: Stack, seen: Observed, spares: Mapping[str, Container]) -> None:
-    """Adds to the draft what the Redis nodes and Sentinels need beyond running."""
+    """Adds to the draft what the Redis nodes and Sentinels need beyond running. Raises Unhealthy if data could get lost."""
+    by_hand = None
     if not stack.topology.has(ANCHOR):
+        # Everything of Redis goes: the Sentinels first, so that they don't elect a master from what is being taken away.
+        _sentinels_before(draft, [r for old in seen.containers if old.service in NODES and (r := draft.removal_of(old.name))])
+    elif holder := find_holder(draft, stack, seen):
+        keeper = Keeper(draft, stack, seen, holder, spares)
+        keeper.wake()
+        keeper.follow()
+        by_hand = keeper.move()
+    _forget(draft, stack, seen, by_hand)
+    _reset(draft, stack, seen)
+
+
+def find_holder(draft: Draft, stack: Stack, seen: Observed) -> str:
+    """The node that has the newest data; "" if there is none, or if nothing that is planned could harm it. Raises Unhealthy in doubt."""
+    if seen.master:
+        return seen.master
+    silent = sorted(c.name for c in seen.containers if c.service in NODES and c.state in AWAKE and c.name not in seen.redis)
+    masters = [name for name, node in seen.sleeping.items() if _is_master(node)]
+    holder = _elected(seen, {*silent, *masters})
+    if not holder and len(silent) == 1 and not masters:
+        holder = silent[0]
+    if not holder and not silent:
+        holder = max(masters, key=lambda name: seen.sleeping[name].offset, default="")
+    others = sorted({*seen.redis, *seen.sleeping})
+    if holder in masters or not (silent or others):
+        return holder
+    nodes = [c.name for service in NODES for c in stack.of(service)]
+    starting = [name for name in nodes if name not in silent and isinstance(draft.change_of(name), (Run, Start, Replace))]
+    if any(_parts_with_data(draft, seen, name) for name in silent) or (starting and not holder):
+        raise Unhealthy(
+            _("no Redis master answers, and {names} may hold the newest data").format(names=", ".join(silent or others)),
+            _hint(stack, seen, silent, others),
+        )
+    return holder
+
+
+def _hint(stack: Stack, seen: Observed, silent: list[str], others: list[str]) -> str:
+    """How a person brings a master back."""
+    if silent:
+        return _("docker unpause (or restart) {name}, then run this again").format(name=silent[0])
+    if seen.redis:
+        return _("run this again when the Sentinels have elected one; without them: docker exec {name} redis-ask replicaof no one").format(
+            name=max(seen.redis, key=lambda name: seen.redis[name].offset)
+        )
+    newest = max(others, key=lambda name: seen.sleeping[name].offset)
+    return f"docker run --rm --mount type=volume,source={newest},target=/data {stack.of(ANCHOR)[0].image.reference} redis-seed no one"
+
+
+def _elected(seen: Observed, names: set[str]) -> str:
+    """Which of the nodes most Sentinels call the master, though it doesn't answer."""
+    by_address = {c.address: c.name for c in seen.containers if c.name in names}
+    votes = Counter(by_address[view.master] for view in seen.sentinels.values() if view.master in by_address)
+    return next((name for name, _count in votes.most_common(1)), "")
+
+
+def _is_master(node: RedisNode) -> bool:
+    """By its own word; a volume may also say `replicaof no one`."""
+    return node.role == "master" or node.master == "no"
+
+
+def _moves_volume(old: SeenContainer | None) -> bool:
+    """Compose gives each replica and each Sentinel a volume without a name: our container in its place has another one."""
+    return old is not None and old.compose and old.service != ANCHOR
+
+
+def _parts_with_data(draft: Draft, seen: Observed, name: str) -> bool:
+    return bool(draft.removal_of(name) or (isinstance(draft.change_of(name), Replace) and _moves_volume(seen.container(name))))
+
+
+def _sentinels_before(draft: Draft, actions: list[Action]) -> None:
+    """Sentinels that leave do so before a master stops whose role can't move: they would start a failover."""
+    for removal in [a for a in draft.actions.values() if isinstance(a, Remove) and a.old.service == "sentinel"]:
+        for action in actions:
+            draft.need(action, removal)
+
+
+class Keeper:
+    """Plans around the holder of the newest data."""
+
+    def __init__(self, draft: Draft, stack: Stack, seen: Observed, holder: str, spares: Mapping[str, Container]) -> None:
+        self.draft, self.stack, self.seen, self.holder, self.spares = draft, stack, seen, holder, spares
+        self.nodes = {c.name: c for service in NODES for c in stack.of(service)}
+        self.old = seen.container(holder)
+        self.live = holder == seen.master
+        self.address = self.old.address if self.old and self.old.address else (self.nodes.get(holder) or spares[holder]).address
+        self.anchor = stack.of(ANCHOR)[0]
+
+    def wake(self) -> None:
+        """A holder that sleeps and that the topology doesn't have runs until it has handed its data over."""
+        if self.live or self.holder in self.nodes:
+            return
+        spare, draft = self.spares[self.holder], self.draft
+        draft.bring_up(spare)
+        stand_in = self.old or SeenContainer("", spare.name, spare.service, spare.index, spare.spec, spare.step, "running", "", spare.address, "")
+        removal = draft.add(Remove(replace(stand_in, id=""), grace=spare.stop_grace))
+        draft.need(removal, draft.change_of(self.holder))
+
+    def follow(self) -> None:
+        """Every other node follows the holder: what would start as somebody else's replica, or as a master, is told so before its start."""
+        draft, seen = self.draft, self.seen
+        for name, node in self.nodes.items():
+            change = draft.change_of(name)
+            state = seen.redis.get(name) or seen.sleeping.get(name)
+            follows = state is not None and not _is_master(state) and state.master == self.address
+            if name == self.holder or (follows and not _moves_volume(seen.container(name))):
+                continue
+            if isinstance(change, (Run, Start, Replace, Mend)):
+                self.seed(node, change, self.address)
+                if not self.live:
+                    draft.need(change, draft.change_of(self.holder))
+            elif self.live and (name in seen.redis or isinstance(change, Unpause)):
+                draft.need(draft.add(AttachReplica(name, self.address)), change)
+
+    def seed(self, node: Container, start: Action, address: str, *after: Action) -> None:
+        """Before `start`, the node's volume is told whose replica it is."""
+        seed = self.draft.add(SeedReplica(node.name, node.image, address))
+        self.draft.need(seed, self.draft.actions.get(f"CreateVolume:{node.name}"), *after)
+        self.draft.need(start, seed)
+
+    def move(self) -> Action | None:
+        """The holder's node is to go or to be replaced: another node is ready, then takes the role, then the holder may stop.
+
+        Returns the move if it is made without the Sentinels.
+        """
+        draft, change = self.draft, self.draft.change_of(self.holder)
+        leaving = draft.removal_of(self.holder) or change
+        parts = _parts_with_data(draft, self.seen, self.holder)
+        if leaving is None or not (parts or (self.live and isinstance(leaving, Replace))):
+            return None
+        sentinel = self.agent()
+        others = [name for name in self.nodes if name != self.holder and (parts or sentinel or name in self.seen.redis)]
+        if not others:
+            # The only node: it is replaced where it is, and no Sentinel may take that for a failure.
+            _sentinels_before(draft, [leaving])
+            for arrival in draft.changes_of("sentinel"):
+                draft.need(arrival, leaving)
+            return None
+        target = self.anchor.name if parts else "" if sentinel else others[0]
+        move = draft.add(MoveMaster(self.holder, target, sentinel))
+        back = draft.change_of(sentinel)
+        draft.need(move, None if isinstance(back, Replace) else back, None if change is leaving else change)
+        for name in others:
+            draft.need(move, draft.change_of(name), draft.actions.get(f"AttachReplica:{name}"))
+        draft.need(leaving, move)
+        if isinstance(leaving, Replace) and parts:
+            self.seed(self.nodes[self.holder], leaving, self.anchor.address, move)
+        self.make_way(move, leaving)
+        return None if sentinel else move
+
+    def agent(self) -> str:
+        """The Sentinel that carries the move out: one that answers, or else one that stays and comes back; "" if there is none."""
+        staying = (c.name for c in self.stack.of("sentinel") if (old := self.seen.container(c.name)) and old.state in AWAKE)
+        return next(iter((*self.seen.sentinels, *staying)), "")
+
+    def make_way(self, move: Action, leaving: Action) -> None:
+        """What leaves or is replaced beside the holder does so on the right side of the move."""
+        draft = self.draft
+        for removal in [a for a in draft.actions.values() if isinstance(a, Remove) and a.id != leaving.id]:
+            if removal.old.service == "sentinel":
+                draft.need(removal, move)
+            elif removal.old.service == "redis-slave":
+                # With a target it can wait; a free choice must not fall on a node that goes.
+                draft.need(*((removal, move) if isinstance(move, MoveMaster) and move.target else (move, removal)))
+        for change in draft.changes_of("sentinel"):
+            if isinstance(change, Replace):
+                draft.need(change, move, leaving if isinstance(leaving, Replace) else None)
+
+
+def _forget(draft: Draft, stack: Stack, seen: Observed, by_hand: Action | None) -> None:
+    """What Sentinels have noted in their volumes is cleared where it can't be true any more.
+
+    That is when the role moves without them, when a new network brings new addresses, and when they come back after Compose's Sentinels.
+    """
+    changes = draft.changes_of("sentinel")
+    for change in changes:
+        draft.need(change, by_hand)
+    own = [v for v in sorted(seen.volumes) if v.startswith(f"{stack.name}-sentinel-")]
+    stale = [v for v in own if not ((c := seen.container(v)) and c.state in AWAKE and not c.compose and not draft.removal_of(v))]
+    reason = by_hand or (stack.containers and not seen.subnet) or any(c.service == "sentinel" and _moves_volume(c) for c in seen.containers)
+    if not stale or not reason:
         return
-    nodes = {c.name: c for service in (ANCHOR, "redis-slave") for c in stack.of(service)}
-    holder = seen.master or _sleeping_holder(seen)
-    if not holder:
-        return
-    live = bool(seen.master)
-    address = _address(holder, nodes, seen, spares)
-    if not live and holder not in nodes:
-        _wake(draft, holder, spares)
-    _seed(draft, nodes, seen, holder, address)
-    _attach(draft, nodes, seen, holder, address)
-    leaving = draft.actions.get(f"Remove:{holder}") or draft.actions.get(f"Replace:{holder}")
-    if leaving:
-        _move_away(draft, stack, seen, nodes, holder, leaving)
-    _forget(draft, stack, seen)
+    forget = draft.add(ForgetMaster(tuple(stale), stack.tools))
+    draft.need(forget, by_hand, *(draft.removal_of(v) for v in stale))
+    for change in changes:
+        draft.need(change, forget)
 
 
-def _sleeping_holder(seen: Observed) -> str:
-    """The node whose stopped volume holds the newest data: a master by its own word, the one with the largest offset; "" if none."""
-    best = max(seen.sleeping.items(), key=lambda item: (item[1].role == "master", item[1].offset), default=None)
-    return best[0] if best else ""
-
-
-def _address(name: str, nodes: Mapping[str, Container], seen: Observed, spares: Mapping[str, Container]) -> str:
-    old = seen.container(name)
-    if old and old.address:
-        return old.address
-    return (nodes.get(name) or spares[name]).address
-
-
-def _wake(draft: Draft, holder: str, spares: Mapping[str, Container]) -> None:
-    """A node that the topology doesn't have holds the newest data: it runs until it has handed it over."""
-    spare = spares[holder]
-    old = draft.seen.container(holder)
-    draft.actions.pop(f"Remove:{holder}", None)
-    from .actions import Start
-    from .observed import SeenContainer
-
-    run: Action = draft.add(Start(spare) if old else Run(spare))
-    draft.rest_on_foundations(run, spare)
-    stand_in = old or SeenContainer("", spare.name, spare.service, spare.index, spare.spec, spare.step, "running", "", spare.address, "")
-    removal = draft.add(Remove(stand_in, grace=spare.stop_grace))
-    draft.need(removal, run)
-
-
-def _seed(draft: Draft, nodes: Mapping[str, Container], seen: Observed, holder: str, address: str) -> None:
-    """A node that would start as a master beside the one that holds the data is told before its start whose replica it is."""
-    for name, node in nodes.items():
-        change = draft.change_of(name)
-        if name == holder or not change or name in seen.redis:
-            continue
-        asleep = seen.sleeping.get(name)
-        if asleep and asleep.role == "slave" and asleep.master == address:
-            continue
-        seed = draft.add(SeedReplica(name, node.image, address))
-        draft.need(seed, draft.actions.get(f"CreateVolume:{name}"))
-        draft.need(change, seed)
-        if not seen.master:
-            draft.need(change, draft.change_of(holder))
-
-
-def _attach(draft: Draft, nodes: Mapping[str, Container], seen: Observed, holder: str, address: str) -> None:
-    """A node that runs but follows nobody, or somebody else, is attached to the master."""
-    if holder != seen.master:
-        return
-    for name in nodes:
-        node = seen.redis.get(name)
-        if node and name != holder and (node.role == "master" or node.master != address):
-            attach = draft.add(AttachReplica(name, address))
-            draft.need(attach, draft.change_of(name))
-
-
-def _move_away(draft: Draft, stack: Stack, seen: Observed, nodes: Mapping[str, Container], holder: str, leaving: Action) -> None:
-    """The master's node is to go or to be replaced: first another node is ready, then it takes the role, then the node may stop."""
-    anchor = stack.of(ANCHOR)[0].name
-    others = [name for name in nodes if name != holder and (name in seen.redis or draft.change_of(name))]
-    if isinstance(leaving, Replace):
-        others = [name for name in others if name in seen.redis]
-    if not others:
-        return
-    sentinel = next((name for name, view in seen.sentinels.items() if view.master), "")
-    target = anchor if isinstance(leaving, Remove) else ""
-    if not sentinel and not target:
-        target = others[0]
-    move = draft.add(MoveMaster(holder, target, sentinel))
-    if not sentinel:
-        _let_sentinels_forget(draft, stack, seen, move)
-    for name in others:
-        draft.need(move, draft.change_of(name), draft.actions.get(f"AttachReplica:{name}"))
-    draft.need(leaving, move)
-    for old in seen.containers:
-        removal = draft.removal_of(old.name)
-        if removal and removal.id != leaving.id and old.service in ("sentinel", "redis-slave"):
-            draft.need(removal, move)
-    for sentinel_change in draft.changes_of("sentinel"):
-        if isinstance(sentinel_change, Replace):
-            draft.need(sentinel_change, move, leaving if isinstance(leaving, Replace) else None)
-    if isinstance(leaving, Run):
-        draft.need(move, leaving)
-    woken = draft.change_of(holder) or draft.actions.get(f"Run:{holder}") or draft.actions.get(f"Start:{holder}")
-    if woken and woken.id != leaving.id:
-        draft.need(move, woken)
-
-
-def _let_sentinels_forget(draft: Draft, stack: Stack, seen: Observed, move: Action) -> None:
-    """Sentinels that didn't see the role move would come back with the old master in mind: their volumes start anew."""
-    volumes = tuple(sorted(v for v in seen.volumes if v.startswith(f"{stack.name}-sentinel-")))
-    if volumes:
-        draft.need(draft.add(ForgetMaster(volumes, stack.tools)), move)
-
-
-def _forget(draft: Draft, stack: Stack, seen: Observed) -> None:
+def _reset(draft: Draft, stack: Stack, seen: Observed) -> None:
     """Sentinels that know more than stands forget it; otherwise ghosts would raise the majority that an election needs."""
     sentinels = stack.of("sentinel")
     if not sentinels or not seen.sentinels:
         return
     replicas = len(stack.of("redis-slave"))
-    going = [a for a in draft.actions.values() if isinstance(a, Remove) and a.old.service in ("redis-slave", "sentinel")]
+    kinds = ("redis-slave", "sentinel")
+    going = [a for a in draft.actions.values() if isinstance(a, Remove) and a.old.service in kinds]
+    moved = any(old.compose and old.service in kinds for old in seen.containers)
     known = any(view.sentinels > len(sentinels) - 1 or view.replicas > replicas for view in seen.sentinels.values())
-    if going or known:
+    if going or moved or known:
         reset = draft.add(ResetSentinels(tuple(c.name for c in sentinels), replicas))
-        draft.need(reset, *going, *draft.changes_of("sentinel"), *draft.changes_of("redis-slave"), *draft.changes_of(ANCHOR))
-        draft.need(reset, *(a for a in draft.actions.values() if isinstance(a, MoveMaster)))
+        changes = [change for service in (*NODES, "sentinel") for change in draft.changes_of(service)]
+        draft.need(reset, *going, *changes, *(a for a in draft.actions.values() if isinstance(a, (AttachReplica, MoveMaster))))

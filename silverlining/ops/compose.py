@@ -1,0 +1,180 @@
+"""Step 09: the stack run by Docker Compose. Reads top to bottom: what differs, who serves as Compose, the file, the way there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..host import compose as program
+from ..model.actions import Action, Plan
+from ..model.commands import Argv, line
+from ..model.compose import FILE, SCRIPT, counts, register_script, render, settle, specs, stands
+from ..model.observed import Observed, SeenContainer
+from ..model.plan import refuse_conflicts
+from ..model.plan_apps import APP_KEY
+from ..model.plan_redis import ANCHOR
+from ..model.service import SECRETS
+from ..model.stack import Stack
+from ..model.text import _
+from ..model.topology import Topology
+from . import converge as by_us
+from .apply import Applier
+from .compose_redis import role_to_anchor
+from .compose_swap import Swap
+from .converge import Outcome
+from .desk import Desk
+
+
+@dataclass(frozen=True)
+class ComposeUp(Action):
+    """What was done by Compose: `why` says what differed before."""
+
+    stack: str
+    why: tuple[str, ...]
+
+    @property
+    def subject(self) -> str:
+        return self.stack
+
+
+def compose_up(desk: Desk, topology: Topology) -> Outcome:
+    """Makes the topology stand as Compose's. With --dry only says what it would do. Raises SilverliningError."""
+    voice = desk.voice
+    stack, seen = _look(desk, topology, desk.planned_images(topology))
+    work = differences(stack, seen)
+    missing = by_us.missing_images(desk, topology)
+    if not work and not missing:
+        if not desk.dry:
+            write_files(stack)
+            by_us.await_serving(desk, stack)
+        return Outcome(stack, seen, Plan(()), dry=desk.dry)
+    plan = Plan((ComposeUp(stack.name, work),))
+    refuse_conflicts(stack, seen)
+    if not _by_compose_or_bare(stack, seen):
+        # Whatever stands, our own planner leads from there to the same services; Compose takes them over one after another.
+        before = by_us.converge(desk, _before(topology))
+        seen = _pretended(before.stack, seen) if desk.dry else desk.observe()
+        stack = settle(stack, seen)
+    else:
+        voice.note(_("engine {version} at {endpoint} ({origin})").format(**by_us.vars_of(desk)))
+    serving = program.find(desk.host, desk.store, dry=desk.dry)
+    voice.note(_("Docker Compose {version}: {source}").format(version=serving.version, source=serving.source))
+    if desk.dry:
+        for name in missing:
+            voice.note(_("image {name} would be fetched or built first").format(name=name))
+        voice.note(_("{file} and {script} would be written").format(file=FILE, script=SCRIPT))
+        Swap(desk, stack, seen, serving).run(dry=True)
+        return Outcome(stack, seen, plan, dry=True)
+    by_us._refuse_taken_ports(desk, Outcome(stack, seen, plan))
+    images = by_us.get_images(desk, topology)
+    with by_us.lock(desk, images["tools"]):
+        stack, seen = _look(desk, topology, images)
+        write_files(stack)
+        voice.title(_("Changes"))
+        Swap(desk, stack, seen, serving).run()
+    stack, seen = _look(desk, topology, images)
+    by_us.await_serving(desk, stack)
+    by_us.prune(desk)
+    return Outcome(stack, seen, plan)
+
+
+def compose_words(desk: Desk, stack: Stack) -> dict[str, str]:
+    """What the lesson's placeholders {compose}, {compose_file}, {register} and {scale} stand for."""
+    prefix = program.find(desk.host, desk.store).prefix(program.file_path())
+    scale = " ".join(f"{name}={count}" for name, count in counts(stack).items())
+    return {"compose": prefix, "compose_file": FILE, "register": SCRIPT, "scale": scale}
+
+
+def compose_leave(desk: Desk, stack: Stack, seen: Observed) -> None:
+    """Before Compose's containers go: the master role moves, awaited, to redis-master-1, whose volume has a name and stays.
+
+    The other nodes have anonymous volumes, which go with them. Nothing to do where no container is Compose's.
+    """
+    master = seen.container(seen.master)
+    if master and master.compose and master.service != ANCHOR and any(c.compose and c.service == ANCHOR and c.running for c in seen.containers):
+        applier = Applier(desk.host.client, settle(stack, seen))
+        role_to_anchor(applier, applier.stack, seen, _shown(desk), lambda words: None)
+
+
+def write_files(stack: Stack) -> None:
+    """The Compose file and the script that registers the apps, in the project's root; left alone where they are right."""
+    for path, text in ((program.file_path(), render(stack)), (program.file_path().with_name(SCRIPT), register_script(stack))):
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+def differences(stack: Stack, seen: Observed) -> tuple[str, ...]:
+    """What keeps the host from standing as Compose's file says, in words; empty when it stands. `stack` is settled."""
+    wanted, found = specs(stack), []
+    names = {c.name for c in stack.containers}
+    for c in stack.containers:
+        old = seen.container(c.name)
+        if old is None:
+            found.append(_("{name} is missing").format(name=c.name))
+        elif not stands(stack, old, wanted):
+            found.append(_("{name} is not as the file says").format(name=c.name))
+        elif not old.running or old.health == "unhealthy":
+            found.append(f"{c.name}: {old.state} {old.health}".rstrip())
+    found += [_("{name} as well").format(name=c.name) for c in seen.containers if c.name not in names and c.service != SECRETS]
+    if found:
+        return tuple(found)
+    keys = {key: value for key, value in (seen.keys or {}).items() if APP_KEY.match(key)}
+    if keys != stack.servers():
+        found.append(_("the keys in etcd name {seen}").format(seen=", ".join(sorted(keys.values())) or _("nobody")))
+    if seen.proxy_fault:
+        found.append(f"haproxy: {seen.proxy_fault}")
+    return (*found, *_redis_differences(stack, seen))
+
+
+def _redis_differences(stack: Stack, seen: Observed) -> list[str]:
+    master = seen.container(seen.master)
+    if master is None:
+        return [_("no Redis is master")]
+    found = [
+        _("{name} does not follow {master}").format(name=name, master=seen.master)
+        for name, node in seen.redis.items()
+        if name != seen.master and (node.role == "master" or node.master != master.address)
+    ]
+    right = (master.address, len(stack.of("sentinel")) - 1, len(stack.of("redis-slave")))
+    for sentinel in stack.of("sentinel"):
+        view = seen.sentinels.get(sentinel.name)
+        if view is None or (view.master, view.sentinels, view.replicas) != right:
+            found.append(_("{name} does not see what stands").format(name=sentinel.name))
+    return found
+
+
+def _look(desk: Desk, topology: Topology, images: Any) -> tuple[Stack, Observed]:
+    seen = desk.observe()
+    return settle(desk.stack(topology, images, seen), seen), seen
+
+
+def _before(topology: Topology) -> Topology:
+    """The same services, run by us."""
+    import steps
+
+    before: Topology = steps.load(steps.LAST).TOPOLOGY
+    return before
+
+
+def _by_compose_or_bare(stack: Stack, seen: Observed) -> bool:
+    """Whether Compose can begin at once: its own containers stand, or none at all and redis-master-1 has the newest data, if any has."""
+    if any(c.compose for c in seen.containers):
+        return True
+    newest = max(seen.sleeping, key=lambda name: (seen.sleeping[name].role == "master", seen.sleeping[name].offset), default="")
+    return not seen.containers and newest in ("", stack.of(ANCHOR)[0].name)
+
+
+def _pretended(stack: Stack, seen: Observed) -> Observed:
+    """For a dry run: the host as it would be once our own containers stood."""
+    facts = ("running", "healthy")
+    ours = tuple(SeenContainer(c.name, c.name, c.service, c.index, c.spec, c.step, *facts, c.address, c.image.reference) for c in stack.containers)
+    return replace(seen, containers=ours)
+
+
+def _shown(desk: Desk) -> Callable[[Argv], bool]:
+    def show(argv: Argv) -> bool:
+        desk.voice.command(line(argv))
+        return True
+
+    return show

@@ -42,7 +42,7 @@ LESSON = Lesson(
                 "One number more or less is one command. The file carries the numbers as well, so that a later `up` doesn't take back what you"
                 " scaled; they stand there already, and nothing changes now. Try ping-app=5."
             ),
-            ("{compose} scale --no-deps {scale}",),
+            ("{compose} scale {scale}",),
         ),
         Act(
             _("Registration"),

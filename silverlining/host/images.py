@@ -98,7 +98,10 @@ class ImageStore:
         }
 
     def superseded(self, images: Iterable[Mapping[str, Any]], containers: Iterable[Mapping[str, Any]]) -> list[str]:
-        """The tags among `images` that are earlier builds of ours and that none of `containers` (running or not) uses."""
+        """The tags among `images` that are earlier builds of ours and that none of `containers` (running or not) uses.
+
+        `images` should be those that a run has built anew: another run may be about to use what it alone has built.
+        """
         used = {container["ImageID"] for container in containers}
         current = {self.tag(name): self._catalogue[name].repository for name in self._catalogue}
         repositories = set(current.values())

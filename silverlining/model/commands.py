@@ -26,11 +26,11 @@ from .actions import (
     Start,
     Unpause,
 )
+from .stack import LOG_OPTIONS as LOG_OPTIONS
 from .stack import Container, Mount
 
 Argv = tuple[str, ...]
 
-LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 FORGET = "rm -rf /v/*/conf"
 HELPER_FLAGS: Argv = ("--rm", "--network", "none", "--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE", "--security-opt", "no-new-privileges")
 

@@ -1,8 +1,8 @@
 """The plan: a pure function from what must stand and what was seen to the actions that lead from one to the other.
 
 Read `plan()` first: it is the whole story. The rules: the Redis master never stops before its role has moved (plan_redis.py);
-containers of one service are replaced one at a time, each healthy before the next; a server leaves HAProxy before it stops;
-what goes away goes last, unless it holds a port that is needed.
+containers of one service are replaced one at a time, each healthy before the next; a server leaves HAProxy before it stops
+(plan_apps.py); what goes away goes last, unless something that comes waits for it: it holds a port that is needed, for example.
 """
 
 from __future__ import annotations
@@ -194,8 +194,8 @@ class Draft:
         for services in ROLLING:
             self._roll([a for service in services for a in self.changes_of(service)])
         for action in list(self.actions.values()):
-            if isinstance(action, Remove) and not self._holds_needed_port(action):
-                self.need(action, *(a for a in arrivals if not self._waits_for(a, action)))
+            if isinstance(action, Remove) and not any(self._waits_for(a, action) for a in arrivals):
+                self.need(action, *arrivals)
 
     def _roll(self, changes: list[Action]) -> None:
         """Those that stop something that runs go one at a time, after those that don't; each waits for the return of the one before to HAProxy."""
@@ -203,7 +203,7 @@ class Draft:
         starting = [a for a in changes if a not in stopping]
         for action in stopping:
             self.need(action, *(a for a in starting if not self._waits_for(a, action)))
-        stopping.sort(key=lambda a: sum(self._waits_for(a, other) for other in stopping))
+        stopping = sorted(stopping, key=lambda a: sum(self._waits_for(a, other) for other in stopping))
         for before, after in pairwise(stopping):
             returns = [a for a in self.actions.values() if isinstance(a, (PutKey, Readmit)) and before.id in a.needs]
             outs = [self.actions[i] for i in self.actions[after.id].needs if i.startswith(("Drain:", "DeleteKey:"))]
@@ -216,9 +216,6 @@ class Draft:
                 removal = self.removal_of(old.name) or self.actions.get(f"Replace:{old.name}")
                 if removal and removal.id != action.id:
                     self.need(action, removal)
-
-    def _holds_needed_port(self, removal: Remove) -> bool:
-        return bool(ports_of(*self.stack.containers) & set(removal.old.ports))
 
     def _waits_for(self, action: Action, other: Action) -> bool:
         """Whether `action` needs `other`, directly or through others."""

@@ -162,8 +162,9 @@ class Keeper:
         if not others:
             # The only node: it is replaced where it is, and no Sentinel may take that for a failure.
             _sentinels_before(draft, [leaving])
-            for arrival in draft.changes_of("sentinel"):
-                draft.need(arrival, leaving)
+            for service in ("redis-slave", "sentinel"):
+                for arrival in draft.changes_of(service):
+                    draft.need(arrival, leaving)
             return None
         target = self.anchor.name if parts else "" if sentinel else others[0]
         move = draft.add(MoveMaster(self.holder, target, sentinel))
@@ -174,7 +175,7 @@ class Keeper:
         draft.need(leaving, move)
         if isinstance(leaving, Replace) and parts:
             self.seed(self.nodes[self.holder], leaving, self.anchor.address, move)
-        self.make_way(move, leaving)
+        self.make_way(move, leaving, sentinel)
         return None if sentinel else move
 
     def agent(self) -> str:
@@ -182,7 +183,7 @@ class Keeper:
         staying = (c.name for c in self.stack.of("sentinel") if (old := self.seen.container(c.name)) and old.state in AWAKE)
         return next(iter((*self.seen.sentinels, *staying)), "")
 
-    def make_way(self, move: Action, leaving: Action) -> None:
+    def make_way(self, move: Action, leaving: Action, sentinel: str) -> None:
         """What leaves or is replaced beside the holder does so on the right side of the move."""
         draft = self.draft
         for removal in [a for a in draft.actions.values() if isinstance(a, Remove) and a.id != leaving.id]:
@@ -192,7 +193,9 @@ class Keeper:
                 # With a target it can wait; a free choice must not fall on a node that goes.
                 draft.need(*((removal, move) if isinstance(move, MoveMaster) and move.target else (move, removal)))
         for change in draft.changes_of("sentinel"):
-            if isinstance(change, Replace):
+            if not sentinel:
+                draft.need(change, leaving)
+            elif isinstance(change, Replace):
                 draft.need(change, move, leaving if isinstance(leaving, Replace) else None)
 
 

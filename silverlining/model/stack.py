@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -16,6 +17,7 @@ from .topology import Topology
 
 VIP = 9
 FIRST_DYNAMIC = 128
+LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,10 @@ class Container:
     stop_signal: str
     stop_grace: int
 
-    @property
+    @cached_property
     def spec(self) -> str:
         """Hash of the definition: 12 hex digits. The step that made it, and the rung the image came by, are not part of it."""
-        facts = asdict(self)
+        facts = asdict(self) | {"log": LOG_OPTIONS}
         for aside in ("step", "after", "mend"):
             del facts[aside]
         facts["image"] = self.image.fingerprint

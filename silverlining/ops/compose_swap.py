@@ -1,7 +1,8 @@
-"""Compose takes a stack over, from our own containers or from its own earlier ones: data first, then apps, then HAProxy, serving all the while.
+"""Compose takes a stack over, from our own containers or from its own earlier ones: Redis first, then apps, then HAProxy, serving all the while.
 
 What serves stays until its successor does. The Redis master never stops: its role moves away before, and back afterwards. Each wave
-finds out by itself what it has to do, so that a run that was cut off is gone on with by the next one.
+finds out by itself what it has to do, so that a run that was cut off is gone on with by the next one. The waves follow the file's
+depends_on: `up --no-deps` would do as well, but Compose 2.26 makes such a container anew at the next plain `up`.
 """
 
 from __future__ import annotations
@@ -54,13 +55,12 @@ class Swap:
             if c.state == "paused" and self.show(docker("unpause", c.name)):
                 self.client.unpause(c.id)
         if self.ours or self.stale or self.broken:
-            self.data()
             self.master()
+            self.data()
             self.apps()
             self.proxy()
         self.thin_out()
         self.compose("up", "-d")
-        self.compose("rm", "-f", SECRETS)
         self.ready(self.stack.containers)
         self.mend()
         self.register()
@@ -71,33 +71,29 @@ class Swap:
         standing = {c.service for c in self.seen.containers}
         return [s for s in services if s in touched or s not in standing]
 
-    def data(self) -> None:
-        """etcd, the replicas and the Sentinels. HAProxy keeps its list without etcd, and an app its connection without Sentinels."""
-        todo = self.changes(*DATA)
-        if not todo:
-            return
-        if set(todo) & {"redis-slave", "sentinel"}:
-            self.settle_role()
-        self.clear(todo)
-        self.compose("up", "-d", "--no-deps", *todo)
-        self.ready(c for c in self.stack.containers if c.service in todo)
-        self.mend()
-
     def master(self) -> None:
-        """redis-master is a replica while it is exchanged, and master again afterwards: its volume is the one that stays."""
+        """redis-master is a replica while it is exchanged: the master never stops. It comes first, since the others depend on it."""
         if not self.changes(ANCHOR):
             return
         anchor = self.stack.of(ANCHOR)[0]
-        if not self.dry:
-            self.look()
-        sentinel = next(iter(self.seen.sentinels), "") or self.stack.of("sentinel")[0].name
-        if (self.dry or self.seen.master == anchor.name) and self.show(ask_sentinel(sentinel, "sentinel", "failover", "master")):
-            self.applier.apply(do.MoveMaster(anchor.name, "", sentinel), self.quiet)
+        sentinel = next(iter(self.seen.sentinels), "")
+        if sentinel and self.seen.master == anchor.name and len(self.seen.redis) > 1:
+            if self.show(ask_sentinel(sentinel, "sentinel", "failover", "master")):
+                self.applier.apply(do.MoveMaster(anchor.name, "", sentinel), self.quiet)
         self.clear([ANCHOR])
-        self.compose("up", "-d", "--no-deps", ANCHOR)
+        self.compose("up", "-d", ANCHOR)
         self.ready((anchor,))
-        self.mend()
         self.settle_role()
+
+    def data(self) -> None:
+        """etcd, the replicas and the Sentinels. HAProxy keeps its list without etcd, and an app its connection without Sentinels."""
+        todo = self.changes(*DATA)
+        if todo:
+            self.settle_role()
+            self.clear(todo)
+            self.compose("up", "-d", *todo)
+            self.ready(c for c in self.stack.containers if c.service in todo)
+            self.mend()
 
     def apps(self) -> None:
         """While Compose makes its app containers, guests serve: our own under another name, or one more of the new kind."""
@@ -107,7 +103,7 @@ class Swap:
         if not guests and self.serving(APP) and self.serving(PROXY):
             guests = [self.invite()]
         self.clear([APP], ours=False)
-        self.compose("up", "-d", "--no-deps", APP)
+        self.compose("up", "-d", APP)
         self.ready(self.stack.of(APP))
         self.register()
         self.discard(guests)
@@ -119,14 +115,14 @@ class Swap:
         name = self.stack.of(PROXY)[0].name
         old = [self.step_aside(c) for c in self.ours if c.service == PROXY]
         if old:
-            self.compose("up", "--no-start", "--no-deps", PROXY)
+            self.compose("up", "--no-start", PROXY)
             self.show(docker("stop", *old))
             if self.show(docker("start", name)):
                 for one in old:
                     self.client.stop(one)
                 self.client.start(name)
         else:
-            self.compose("up", "-d", "--no-deps", PROXY)
+            self.compose("up", "-d", PROXY)
         self.ready(self.stack.of(PROXY))
         self.discard(old)
 

@@ -14,6 +14,7 @@ from ..host.exec import STOP
 from ..model.actions import Action, Plan
 from ..model.commands import commands, line, title
 from ..model.errors import SilverliningError, Unhealthy
+from ..model.images import IMAGE_LABEL
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
 from ..model.plan import withdrawn
@@ -59,7 +60,7 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
         show_plan(desk, outcome.plan)
         perform(desk, outcome.plan, Applier(desk.host.client, outcome.stack))
     await_serving(desk, outcome.stack)
-    prune(desk)
+    prune(desk, missing)
     return outcome
 
 
@@ -236,9 +237,12 @@ def await_serving(desk: Desk, stack: Stack) -> None:
         time.sleep(0.05)
 
 
-def prune(desk: Desk) -> None:
-    """Removes builds of ours that newer ones have superseded and that no container uses."""
+def prune(desk: Desk, built: list[str]) -> None:
+    """Removes the earlier builds of the images that this run had to get, where no container uses them."""
+    if not built:
+        return
     client = desk.host.client
-    gone = desk.store.prune(desk.store.superseded(client.images(), client.containers(all=True)))
+    mine = [entry for entry in client.images() if (entry.get("Labels") or {}).get(IMAGE_LABEL) in built]
+    gone = desk.store.prune(desk.store.superseded(mine, client.containers(all=True)))
     if gone:
         desk.voice.note(_("superseded builds removed: {names}").format(names=", ".join(gone)))

@@ -49,8 +49,16 @@ def spares() -> dict[str, Container]:
 def seen(c: Container, **changes: Any) -> SeenContainer:
     """A container as it is seen when it stands as defined."""
     facts = {
-        "id": f"id-{c.name}", "name": c.name, "service": c.service, "index": c.index, "spec": c.spec, "step": c.step, "state": "running",
-        "health": "healthy" if c.health else "", "address": c.address, "image": c.image.reference,
+        "id": f"id-{c.name}",
+        "name": c.name,
+        "service": c.service,
+        "index": c.index,
+        "spec": c.spec,
+        "step": c.step,
+        "state": "running",
+        "health": "healthy" if c.health else "",
+        "address": c.address,
+        "image": c.image.reference,
         "ports": tuple(outside for _address, outside, _inside in c.ports),
     }
     return SeenContainer(**{**facts, **changes})

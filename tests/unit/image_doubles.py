@@ -144,8 +144,6 @@ def project(root: Path) -> Path:
     return root
 
 
-def store(
-    root: Path, engine: Engine, settings: Settings | None = None, shell: Shell | None = None, seen: list[Progress] | None = None
-) -> ImageStore:
+def store(root: Path, engine: Engine, settings: Settings | None = None, shell: Shell | None = None, seen: list[Progress] | None = None) -> ImageStore:
     report = seen.append if seen is not None else lambda progress: None
     return ImageStore(engine, root, settings or Settings(), {}, report, shell or Shell(), {}, CATALOGUE)  # type: ignore[arg-type]

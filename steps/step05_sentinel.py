@@ -57,14 +57,13 @@ LESSON = Lesson(
             ("docker exec {redis_master} redis-ask info replication",),
             _("Each replica with its offset: how many bytes of the master's stream it has."),
             proofs=(Proof("replicated"),),
-            checks=(Check("containers"), Check("redis"), Check("apps"), Check("serves")),
+            checks=(Check("containers"), Check("redis"), Check("sentinels"), Check("apps"), Check("serves")),
         ),
         Act(
             _("Sentinels"),
             _("Three Sentinels watch the master and each other. Two must agree that it is down before one of them leads a failover."),
             ("docker exec {sentinel} redis-ask -p 26379 info sentinel",),
             _("status=ok, slaves and sentinels as many as there are."),
-            checks=(Check("sentinels"),),
         ),
         Act(
             _("Failover"),

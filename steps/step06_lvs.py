@@ -22,7 +22,6 @@ DIRECTOR = Service(
     image="lvs",
     address=5,
     environment=(("VIP", "{vip}"), ("PORT", "8000"), ("REALS", "{reals}")),
-    tmpfs=("/tmp", "/run"),
     health=Health("lvs-health"),
     user="0:0",
     cap_add=("NET_ADMIN", "NET_RAW"),

@@ -12,6 +12,11 @@ from ping import waiting
 
 
 class ThreadWorker(Threads):  # type: ignore[misc]
+    def run(self) -> None:
+        # Some threads stay free for health checks and for hits that don't have to wait.
+        waiting.wait_by(seats=max(1, self.cfg.threads // 2))
+        super().run()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         waiting.stopping.set()
         super().handle_exit(sig, frame)
@@ -55,7 +60,7 @@ def meinheld_worker() -> Any:
             # in time: the event loop stops taking connections, and ends after a second.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
             threading.Thread(target=self.stop_when_told, daemon=True).start()
-            waiting.wait_by(wait)
+            waiting.wait_by(wait, seats=100)
             super().run()
 
         def stop_when_told(self) -> None:

@@ -19,10 +19,10 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, ReadOnlyError, RedisError, TimeoutError
 
 from ping.masters import ANSWER_TIMEOUT, Address, Fixed, NoSentinel, Place, Sentinels, connect
-from ping.waiting import pause
+from ping.waiting import pause, seat
 
 KEY = "count"
-PROBE_DEADLINE = 0.9
+PROBE_DEADLINE = 0.7
 # So long after its last sign of life a master is believed without asking the Sentinels. It must be shorter than any
 # failover: a worker without a hit meanwhile would else add to an old master that was paused and is back.
 FRESH = 1.0
@@ -69,15 +69,23 @@ class Counter:
     def hit(self) -> Hit:
         """Add one. Tries again until the deadline; while Redis is away, one try serves all the hits that wait."""
         until = time.monotonic() + self.deadline
-        while True:
-            wait = self._next_try - time.monotonic()
-            if wait <= 0:
+        if time.monotonic() >= self._next_try:
+            try:
+                return self._try(until, self._add)
+            except RedisError as error:
+                self._failed(error)
+        with seat() as seated:
+            while seated:
+                wait = max(0.0, self._next_try - time.monotonic())
+                if time.monotonic() + wait + ANSWER_TIMEOUT > until or not pause(wait):
+                    break
+                if time.monotonic() < self._next_try:
+                    continue  # another hit has tried meanwhile, in vain
                 try:
                     return self._try(until, self._add)
                 except RedisError as error:
-                    wait = self._failed(error)
-            if time.monotonic() + wait + ANSWER_TIMEOUT > until or not pause(wait):
-                raise Unavailable(self._reason)
+                    self._failed(error)
+        raise Unavailable(self._reason)
 
     def probe(self) -> str:
         """The master's address, if a hit would count now. Reads only, and is short whatever hangs."""
@@ -116,8 +124,8 @@ class Counter:
         self._failures, self._next_try = 0, 0.0
         return answer
 
-    def _failed(self, error: RedisError) -> float:
-        """Note a failure, and tell after how many seconds a new try is worth it."""
+    def _failed(self, error: RedisError) -> None:
+        """Note a failure, and when a new try is worth it."""
         if not passing(error):
             raise Unavailable(str(error)) from error
         self._reason = str(error)
@@ -125,7 +133,6 @@ class Counter:
         self._failures += 1
         self._next_try = time.monotonic() + wait
         log.warning("a hit waits for Redis: %s; next try in %.2f s", error, wait)
-        return wait
 
     def _find(self, until: float) -> Master:
         """The remembered master, or the one that stands there now."""

@@ -1,77 +1,17 @@
-"""Tests of the counter and its answers. They need no Redis: a few lines of a real socket server stand in for it."""
+"""Tests of the counter and its answers. They need no Redis: ping/standin.py takes its place on a real socket."""
 
-import os
-import socketserver
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from unittest import mock
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
 from django.test import SimpleTestCase
-from django_app.container import cpus, secret, workers
 
 from ping import waiting
 from ping.counter import Counter, Unavailable
 from ping.masters import Address, Fixed, NoSentinel, Sentinels
-
-PASSWORD = "not a secret"
-
-
-class Node(socketserver.ThreadingTCPServer):
-    """Answers like Redis, or like a Sentinel, from a table; keeps what it was asked."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Talk)
-        self.asked: list[list[str]] = []
-        self.number = 0
-        self.role = "master"
-        self.silent = False
-        self.refusals: list[str] = []
-        self.state: dict[str, object] = {}
-        self.address = Address(*self.server_address[:2])
-
-    def believe(self, master: Address, epoch: int, flags: str = "master") -> None:
-        """Make it a Sentinel that holds this to be the master."""
-        self.state = {"name": "master", "ip": master.host, "port": master.port, "flags": flags, "config-epoch": epoch}
-
-    def reply(self, words: list[str]) -> str:
-        command = words[0].upper()
-        if command == "AUTH":
-            return "+OK" if words[1] == PASSWORD else "-WRONGPASS invalid username-password pair"
-        self.asked.append(words)
-        if self.refusals:
-            return "-" + self.refusals.pop(0)
-        if command == "INCR":
-            self.number += 1
-            return f":{self.number}"
-        if command == "ROLE":
-            return f"*1\r\n${len(self.role)}\r\n{self.role}"
-        items = [str(item) for pair in self.state.items() for item in pair]
-        return "\r\n".join([f"*{len(items)}", *(f"${len(item)}\r\n{item}" for item in items)])
-
-
-class Talk(socketserver.StreamRequestHandler):
-    server: Node
-
-    def handle(self) -> None:
-        while head := self.rfile.readline():
-            words = []
-            for _ in range(int(head[1:])):
-                size = int(self.rfile.readline()[1:])
-                words.append(self.rfile.read(size + 2)[:-2].decode())
-            if self.server.silent:
-                continue
-            self.wfile.write(f"{self.server.reply(words)}\r\n".encode())
+from ping.standin import PASSWORD, Node
 
 
 class WithNodes(SimpleTestCase):
@@ -150,6 +90,14 @@ class CounterTests(WithNodes):
         waiting.stopping.set()
         self.addCleanup(waiting.stopping.clear)
         with self.within(1.5), self.assertLogs("ping.counter"), self.assertRaises(Unavailable):
+            self.direct(node, deadline=10).hit()
+
+    def test_a_hit_without_a_place_to_wait_is_told_at_once(self) -> None:
+        node = self.node()
+        node.refusals = ["LOADING Redis is loading the dataset in memory"] * 2
+        waiting.wait_by(seats=1)
+        self.addCleanup(waiting.wait_by, seats=100)
+        with waiting.seat(), self.within(1.0), self.assertLogs("ping.counter"), self.assertRaisesRegex(Unavailable, "loading"):
             self.direct(node, deadline=10).hit()
 
     def test_a_name_without_an_address(self) -> None:
@@ -269,45 +217,3 @@ class AnswerTests(WithNodes):
         self.assertIn("not counted: Redis at", text.content.decode())
         self.assertContains(page, "Not counted", status_code=503)
         self.assertIn("Redis at", health.json()["reason"])
-
-
-class ContainerTests(SimpleTestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        patch = mock.patch.dict(os.environ, {"SECRETS_DIR": folder.name, "DJANGO_SECRET_KEY": "from the environment"})
-        patch.start()
-        self.addCleanup(patch.stop)
-
-    def test_a_secret_is_stripped(self) -> None:
-        (self.folder / "redis-password").write_text("abc\n")
-        self.assertEqual(secret("redis-password"), "abc")
-
-    def test_a_missing_secret_names_its_file(self) -> None:
-        with self.assertRaisesRegex(ImproperlyConfigured, str(self.folder / "redis-password")):
-            secret("redis-password")
-        with self.assertRaisesRegex(ImproperlyConfigured, str(self.folder / "django-secret-key")):
-            str(settings.SECRET_KEY)
-
-    def test_the_cpu_share(self) -> None:
-        allowed = float(len(os.sched_getaffinity(0)))
-        self.assertEqual(cpus(self.folder), allowed)
-        (self.folder / "cpu").mkdir()
-        (self.folder / "cpu/cpu.cfs_quota_us").write_text("-1\n")
-        (self.folder / "cpu/cpu.cfs_period_us").write_text("100000\n")
-        self.assertEqual(cpus(self.folder), allowed)
-        (self.folder / "cpu/cpu.cfs_quota_us").write_text("50000\n")
-        self.assertEqual(cpus(self.folder), 0.5)
-        (self.folder / "cpu.max").write_text("max 100000\n")
-        self.assertEqual(cpus(self.folder), allowed)
-        (self.folder / "cpu.max").write_text("25000 100000\n")
-        self.assertEqual(cpus(self.folder), 0.25)
-
-    def test_there_is_always_a_worker(self) -> None:
-        with mock.patch("django_app.container.cpus", return_value=0.1):
-            self.assertEqual(workers(), 1)
-
-    def test_django_finds_nothing_to_complain_about(self) -> None:
-        (self.folder / "django-secret-key").write_text("0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVW")
-        call_command("check", deploy=True, fail_level="WARNING")

@@ -107,6 +107,8 @@ def stamp(dockerfile: str, name: str, marks: Mapping[str, str]) -> str:
     head, tail = dockerfile[: last.start()], dockerfile[last.start() :].rstrip("\n")
     if stages:
         head = _FROM.sub(lambda found: f"{found[0]}LABEL {STAGE_LABEL}={name}\n", head)
+        # Emptied at the end, or whatever somebody commits from a container of the image would look like a builder stage.
+        marks = {**marks, STAGE_LABEL: ""}
     return f"{head}{tail}\nLABEL {' '.join(f'{key}={value}' for key, value in marks.items())}\n"
 
 

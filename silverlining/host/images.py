@@ -70,10 +70,10 @@ class ImageStore:
         """The reference of `name` when it is built by us."""
         return f"{self._catalogue[name].repository}:{self.contexts[name].fingerprint}"
 
-    def plan_for(self, names: Iterable[str]) -> dict[str, Planned]:
-        """What `resolve` would find and what it would have to get, by one call and without changing anything."""
+    def plan_for(self, names: Iterable[str], listed: Iterable[Mapping[str, Any]] | None = None) -> dict[str, Planned]:
+        """What `resolve` would find and what it would have to get, without changing anything: by one call, or by none if `listed` has its answer."""
         names = tuple(names)
-        present = self._present(names, self._api.images())
+        present = self._present(names, self._api.images() if listed is None else listed)
         plan = {}
         for name in closure(names, lambda name: name in present or bool(self._pullable(name)), self._catalogue):
             likely = present[name].reference if name in present else (self._pullable(name) or [(self.tag(name), BUILT)])[-1][0]

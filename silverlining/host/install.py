@@ -5,6 +5,8 @@ Everything goes through the shell that is passed in, Invoke's Context or Fabric'
 
 from __future__ import annotations
 
+import io
+import re
 import shlex
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ SOCKET = "unix:///var/run/docker.sock"
 PATIENCE = 60.0  # seconds until a started engine must answer
 LOCKED = 120  # seconds to wait for another apt or dpkg
 BEAT = 0.5  # seconds between two questions to an engine that is starting
+REFUSED = re.compile(r"^sudo: .*password.*|^.*(not in the sudoers|may not run sudo|not allowed to execute).*", re.MULTILINE)
 
 # One command, one round trip: what the host is, what is installed, what runs, and how root is to be had.
 ASK = f"""
@@ -35,18 +38,16 @@ if [ -d /snap/docker ]; then echo snap=yes; fi
 pid=$(cat /var/run/docker.pid 2>/dev/null)
 if [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then echo "running=$pid"; fi
 if docker -H {SOCKET} version >/dev/null 2>&1; then echo answers=yes; fi
-if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then echo free=yes; fi
 """
 
 
 class Shell(Protocol):
-    """What is needed of Invoke's Context and of Fabric's Connection."""
+    """What is needed of Invoke's Context and of Fabric's Connection. `config.sudo.password` is the password that the person gave, or None."""
+
+    config: Any
 
     def run(self, command: str, **options: Any) -> Any:
         """Runs a command; the result has stdout, stderr and ok."""
-
-    def sudo(self, command: str, **options: Any) -> Any:
-        """The same as root, with the password that the person gave."""
 
 
 @dataclass(frozen=True)
@@ -178,16 +179,20 @@ def carry_out(shell: Shell, todo: InstallPlan, say: Callable[[str], None]) -> No
 
 
 def _as_root(shell: Shell, command: str, root: bool) -> Any:
-    if root:
-        return shell.run(command, hide=True, warn=True, pty=False, in_stream=False)
-    from invoke.exceptions import AuthFailure
-
-    try:
-        return shell.sudo(command, hide=True, warn=True, pty=False, in_stream=False)
-    except AuthFailure:
+    """Runs it as root. Not by the shell's own `sudo`: that one waits for ever where the password is wrong and the words come in pieces."""
+    line, words = command, None
+    if not root:
+        password = shell.config.sudo.password
+        # -k: a remembered password would leave ours to the command's own standard input.
+        line = f"LC_ALL=C sudo -n {command}" if password is None else f"LC_ALL=C sudo -k -S -p '' {command}"
+        words = None if password is None else io.StringIO(f"{password}\n")
+    result = shell.run(line, hide=True, warn=True, pty=False, in_stream=words or False)
+    if not root and not result.ok and (refusal := REFUSED.search(result.stderr)):
         raise EngineError(
-            _("sudo wants a password, or another one than was given"), _("`invoke --prompt-for-sudo-password step00-install` asks for it (fab too)")
-        ) from None
+            _("sudo refuses: {words}").format(words=refusal[0].strip()),
+            _("`invoke --prompt-for-sudo-password step00-install` asks for the password (so does fab)"),
+        )
+    return result
 
 
 def _patiently(shell: Shell, command: str, root: bool) -> Any:

@@ -120,7 +120,9 @@ _ALL = (
         (APT, ("builds/lib/host-net.sh", "host-net.sh"), ("builds/lib/netns-client.sh", "netns-client.sh")),
     ),
     Image("lvs", "builds/lvs", (("BASE", "tools"),)),
-    Image("compose", "builds/compose", (("BASE", "debian"),), (APT,), variants=(Variant(BUILT, "Dockerfile"), Variant("module", "Dockerfile.module"))),
+    Image(
+        "compose", "builds/compose", (("BASE", "debian"),), (APT,), variants=(Variant(BUILT, "Dockerfile"), Variant("module", "Dockerfile.module"))
+    ),
 )
 IMAGES: Mapping[str, Image] = {image.name: image for image in _ALL}
 

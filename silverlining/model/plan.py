@@ -7,7 +7,7 @@ containers of one service are replaced one at a time, each healthy before the ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -51,22 +51,21 @@ def plan(stack: Stack, seen: Observed, spares: Mapping[str, Container] | None = 
         if not any(old.name == c.name for c in stack.containers):
             draft.add(Remove(old, grace=10))
     plan_redis(draft, stack, seen, spares or {})
-    refuse_conflicts(draft)
+    refuse_conflicts(stack, seen, {action.subject for action in draft.actions.values() if isinstance(action, Run)})
     plan_apps(draft, stack, seen)
     draft.order()
     return Plan(tuple(draft.sorted()))
 
 
-def refuse_conflicts(draft: Draft) -> None:
+def refuse_conflicts(stack: Stack, seen: Observed, waking: Iterable[str] = ()) -> None:
     """Raises Conflict if something foreign holds a name or a published port that the stack, or a node that must wake, needs."""
-    stack = draft.stack
     names = {
-        "container": {c.name for c in stack.containers} | {a.subject for a in draft.actions.values() if isinstance(a, Run)},
+        "container": {c.name for c in stack.containers}.union(waking),
         "network": {stack.network.name},
         "volume": {v.name for v in stack.volumes},
     }
     ports = ports_of(*stack.containers)
-    for foreign in draft.seen.foreign:
+    for foreign in seen.foreign:
         if foreign.name in names[foreign.kind]:
             raise Conflict(
                 _("a {kind} called {name} is there that isn't of this stack").format(kind=foreign.kind, name=foreign.name),

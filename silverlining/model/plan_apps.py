@@ -41,8 +41,8 @@ def _register(draft: Draft, stack: Stack, seen: Observed) -> None:
 
 def _roll(draft: Draft, stack: Stack, seen: Observed) -> None:
     """A server leaves HAProxy before it is replaced, and comes back when it is healthy."""
-    haproxy = next((c for c in seen.containers if c.service == "haproxy" and c.running), None)
-    if not haproxy or not stack.topology.has("haproxy") or len(stack.of("ping-app")) < 2:
+    haproxy = next((old for c in stack.of("haproxy") if (old := seen.container(c.name)) and old.running), None)
+    if not haproxy or len(stack.of("ping-app")) < 2:
         return
     change = draft.change_of(haproxy.name)
     by_key = stack.topology.registry == "etcd"

@@ -6,6 +6,7 @@ Order: flags (`--set path=value`), environment (SILVERLINING_PATH), silverlining
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -110,6 +111,10 @@ class Settings:
 
 
 FREE_FORM = {"images.references"}
+POSITIVE = (
+    *("deadline", "health.interval", "redis.down_after", "redis.failover_timeout"),
+    *("app.cpus", "app.redis_deadline", "app.threads", "haproxy.maxconn", "haproxy.check"),
+)
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -156,7 +161,7 @@ def load(
 def _from_file(tree: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     where = "silverlining.yaml"
     if not isinstance(tree, Mapping) or set(tree) - {KEY}:
-        wrong = ", ".join(sorted(set(tree) - {KEY})) if isinstance(tree, Mapping) else type(tree).__name__
+        wrong = ", ".join(sorted(map(str, set(tree) - {KEY}))) if isinstance(tree, Mapping) else type(tree).__name__
         raise SettingsError(_("{where}: {wrong}: everything stands under one key, `silverlining:`").format(where=where, wrong=wrong))
     groups = {path.rsplit(".", n)[0] for path in schema for n in range(1, path.count(".") + 1)}
 
@@ -203,7 +208,8 @@ def _parsed(text: str, example: Any) -> Any:
     if isinstance(example, list):
         return [part.strip() for part in text.split(",") if part.strip()]
     if isinstance(example, dict):
-        return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return dict(part.split("=", 1) for part in parts) if all("=" in part for part in parts) else text
     return text
 
 
@@ -211,7 +217,7 @@ def _typed(path: str, value: Any, example: Any, where: str) -> Any:
     kinds = {int: _("a whole number"), float: _("a number"), str: _("a text"), list: _("a list"), dict: _("a mapping"), bool: _("true or false")}
     floats = {"deadline", "redis.down_after", "redis.failover_timeout", "app.cpus", "app.redis_deadline", "haproxy.check"}
     kind: type = float if path in floats else type(example)
-    fits = isinstance(value, (int, float)) if kind is float else isinstance(value, kind)
+    fits = isinstance(value, (int, float)) and math.isfinite(value) if kind is float else isinstance(value, kind)
     if isinstance(value, bool) and kind is not bool:
         fits = False
     if kind is list and fits:
@@ -220,7 +226,7 @@ def _typed(path: str, value: Any, example: Any, where: str) -> Any:
         fits = all(isinstance(item, str) for pair in value.items() for item in pair)
     if not fits:
         raise SettingsError(_("{where}: {path} must be {kind}, not {value!r}").format(where=where, path=path, kind=kinds[kind], value=value))
-    return value
+    return float(value) if kind is float else value
 
 
 def _check_ranges(values: Mapping[str, Any]) -> None:
@@ -243,23 +249,20 @@ def _check_ranges(values: Mapping[str, Any]) -> None:
                 refuse(path, _("must be between 1 and {limit}").format(limit=limit))
     if values["counts.sentinel"] < 3:
         refuse("counts.sentinel", _("a majority that survives the loss of one needs at least 3"))
-    for path in ("deadline", "health.interval", "redis.down_after", "redis.failover_timeout", "app.cpus", "app.redis_deadline", "app.threads"):
-        if values[path] <= 0:
-            refuse(path, _("must be more than 0"))
-    for path in ("haproxy.maxconn", "haproxy.check"):
+    for path in POSITIVE:
         if values[path] <= 0:
             refuse(path, _("must be more than 0"))
     if values["app.workers"] < 0:
         refuse("app.workers", _("must not be negative"))
     if values["app.worker_class"] not in ("meinheld", "gthread"):
         refuse("app.worker_class", _("must be meinheld or gthread"))
-    for path, longest in (("network.subnet", 24), ("network.pool", 24)):
-        if values[path]:
+    for path in ("network.subnet", "network.pool"):
+        if values[path] or path == "network.pool":
             try:
                 network = ipaddress.ip_network(values[path])
             except ValueError as error:
                 raise SettingsError(f"{path}: {error}") from None
-            if network.version != 4 or network.prefixlen > longest:
+            if network.version != 4 or network.prefixlen > 24:
                 refuse(path, _("must be an IPv4 network of at least a /24"))
 
 

@@ -267,5 +267,5 @@ def template_variables(settings: Settings) -> dict[str, Any]:
             "failover_timeout_ms": int(settings.redis.failover_timeout * 1000),
         },
         "etcd": {"url": "http://etcd:2379"},
-        "netdata": {"update_every": 1, "retention": 1800, "look_every": 5},
+        "netdata": {"update_every": 1, "retention": 1800, "look_every": 2},
     }

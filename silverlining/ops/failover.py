@@ -30,10 +30,12 @@ def move_master(client: Any, stack: Stack, master: str, target: str, sentinel: s
         demand(client, master, "redis-ask", "client", "pause", str(PAUSE_MS), "write")
         try:
             _await_level(client, master, wanted, end)
-            if sentinel:
-                address = _by_sentinel(client, sentinel, old_address, end)
-            else:
-                address = _by_hand(client, stack, master, target, wanted)
+            address = _by_sentinel(client, sentinel, old_address, end) if sentinel else _by_hand(client, stack, master, target, wanted)
+            if address and address != old_address:
+                # The Sentinels would tell the old master only after 8 s (4 × SENTINEL_PUBLISH_PERIOD, src/sentinel.c of Redis); writes
+                # that it took until then would be lost. It becomes a replica before its clients may write again.
+                demand(client, master, "redis-ask", "replicaof", address, "6379")
+                demand(client, master, "redis-ask", "config", "rewrite")
         finally:
             execute(client, master, ("redis-ask", "client", "unpause"))
         if address and (not wanted or address == wanted):

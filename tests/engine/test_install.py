@@ -42,15 +42,12 @@ class Machine:
         self.name = f"try-install-{uuid.uuid4().hex[:8]}"
         self.user = user
         self.said: list[str] = []
+        self.config = SimpleNamespace(sudo=SimpleNamespace(password=None))
         docker("run", "--detach", "--init", "--name", self.name, *rights, image, "sleep", "infinity")
 
-    def run(self, command: str, **_options: Any) -> SimpleNamespace:
+    def run(self, command: str, in_stream: Any = False, **_options: Any) -> SimpleNamespace:
         """As the person that this machine was made for."""
-        return self._run(command, self.user)
-
-    def sudo(self, command: str, **_options: Any) -> SimpleNamespace:
-        """Through sudo, as Invoke does it."""
-        return self._run(f"sudo -n {command}", self.user)
+        return self._run(command, self.user, in_stream.read() if in_stream else "")
 
     def root(self, command: str) -> str:
         """The output of a command as root, which must succeed."""
@@ -66,9 +63,9 @@ class Machine:
         """Takes it away with its volume."""
         subprocess.run(["docker", "rm", "--force", "--volumes", self.name], check=False, capture_output=True)
 
-    def _run(self, command: str, user: str) -> SimpleNamespace:
-        line = ["docker", "exec", *(("--user", user) if user else ()), self.name, "bash", "-c", command]
-        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+    def _run(self, command: str, user: str, words: str = "") -> SimpleNamespace:
+        line = ["docker", "exec", "--interactive", *(("--user", user) if user else ()), self.name, "bash", "-c", command]
+        done = subprocess.run(line, input=words, capture_output=True, text=True, check=False, timeout=300)
         return SimpleNamespace(stdout=done.stdout, stderr=done.stderr, ok=done.returncode == 0)
 
 
@@ -141,11 +138,25 @@ def test_stopped_and_started_by_its_script(machine: Machine) -> None:
 
 
 def test_by_sudo(ann: Machine) -> None:
-    """Somebody with sudo starts it too, and still can't use its socket without the group."""
+    """Somebody with sudo starts it, given the right password, and still can't use its socket without the group."""
     stop_engine(ann)
-    ann.root("command -v sudo || apt-get install --yes --no-install-recommends sudo; echo 'ann ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ann")
+    ann.root("command -v sudo || apt-get install --yes --no-install-recommends sudo")
+    for password in (None, "wrong"):
+        ann.config.sudo.password = password
+        with pytest.raises(EngineError, match="sudo refuses: .*password"):
+            ann.bring_up()
+    ann.root("echo ann:open-sesame | chpasswd; echo 'ann ALL=(ALL) ALL' >/etc/sudoers.d/ann")
+    for password in (None, "wrong"):
+        ann.config.sudo.password = password
+        with pytest.raises(EngineError, match="sudo refuses: .*password"):
+            ann.bring_up()
+    ann.config.sudo.password = "open-sesame"
     ann.bring_up()
     assert install.look(ann)["running"] and not install.look(ann)["answers"]
+    stop_engine(ann)
+    ann.root("echo 'ann ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ann")
+    ann.config.sudo.password = None
+    ann.bring_up()
     ann.root("gpasswd --add ann docker && su ann -c 'docker version'")
 
 

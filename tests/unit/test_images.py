@@ -178,6 +178,8 @@ def test_the_plan_tells_what_is_there_and_changes_nothing(root: Path) -> None:
     assert {name: one.rung for name, one in plan.items()} == {"upstream/web": "to get", "site": "to get"}
     assert (plan["upstream/web"].reference, plan["site"].reference) == ("web:1", images.tag("site"))
     assert (engine.calls, engine.pulls, engine.builds) == (["images"], [], [])
+    assert images.plan_for(["site"], listed=[])["site"].rung == "to get"
+    assert engine.calls == ["images"]
     found = images.resolve(["site"])
     plan = images.plan_for(["site", "upstream/web"])
     assert {name: (one.rung, one.reference) for name, one in plan.items()} == {
@@ -217,6 +219,6 @@ def test_a_registry_that_says_nothing_is_given_up() -> None:
 
 def test_every_stage_gets_a_label_and_the_image_its_marks() -> None:
     text = "ARG BASE\nFROM ${BASE} AS build\nRUN make\n\nfrom base\nCOPY --from=build /a /a\n"
-    stamped = text.replace("AS build\n", f"AS build\nLABEL {STAGE_LABEL}=site\n") + "LABEL a=1 b=2\n"
+    stamped = text.replace("AS build\n", f"AS build\nLABEL {STAGE_LABEL}=site\n") + f"LABEL a=1 b=2 {STAGE_LABEL}=\n"
     assert stamp(text, "site", {"a": "1", "b": "2"}) == stamped
     assert stamp("ARG BASE\nFROM ${BASE}", "site", {"a": "1"}) == "ARG BASE\nFROM ${BASE}\nLABEL a=1\n"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from invoke import Context, MockContext, Result
-from invoke.exceptions import AuthFailure
 
 from silverlining.host import install
 from silverlining.host.install import ASK, Facts, InstallPlan, Step, carry_out, look, plan
@@ -104,6 +103,7 @@ class Host:
         self.starts, self.fails, self.states = starts, fails or {}, list(states)
         self.up = False
         self.ran: list[str] = []
+        self.config = SimpleNamespace(sudo=SimpleNamespace(password=None))
 
     def run(self, command: str, **_options: Any) -> Any:
         """Answers."""
@@ -117,8 +117,6 @@ class Host:
             return SimpleNamespace(stdout="", stderr=answers.pop(0), ok=False)
         self.up = self.up or command == self.starts
         return SimpleNamespace(stdout="", stderr="", ok=True)
-
-    sudo = run
 
 
 @pytest.fixture
@@ -179,16 +177,35 @@ def test_apt(clock: Callable[[], float]) -> None:
     assert host.ran == [UPDATE, "install"]
 
 
-def test_a_password_that_sudo_does_not_take() -> None:
-    """Invoke's own way to give it is named."""
-
-    class Wary(Host):
-        def sudo(self, command: str, **_options: Any) -> Any:
-            raise AuthFailure(Result(), "[sudo] password: ")
-
-    with pytest.raises(EngineError) as caught:
-        carry_out(Wary(), InstallPlan((Step("a", "a", start=True),), False), lambda text: None)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sudo: a password is required\n",
+        "Sorry, try again.\nsudo: no password was provided\nsudo: 1 incorrect password attempt\n",
+        "ann is not in the sudoers file.\n",
+    ],
+)
+def test_sudo_refuses(words: str) -> None:
+    """Invoke's own way to give a password is named."""
+    host = Host(states=("gone",), fails={"LC_ALL=C sudo -n a": [words]})
+    with pytest.raises(EngineError, match="sudo refuses: ") as caught:
+        carry_out(host, InstallPlan((Step("a", "a"),), False), lambda text: None)
     assert "--prompt-for-sudo-password" in caught.value.hint
+
+
+def test_the_password_goes_by_standard_input() -> None:
+    """It is in no command line."""
+    seen: list[tuple[str, str]] = []
+
+    class Keen(Host):
+        def run(self, command: str, **options: Any) -> Any:
+            seen.append((command, options["in_stream"].read()))
+            return super().run("a")
+
+    host = Keen()
+    host.config.sudo.password = "open sesame"
+    carry_out(host, InstallPlan((Step("a", "a"),), False), lambda text: None)
+    assert seen == [("LC_ALL=C sudo -k -S -p '' a", "open sesame\n")]
 
 
 def test_ask_is_plain_sh() -> None:

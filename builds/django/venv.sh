@@ -10,10 +10,8 @@ fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 
 python3 -m venv /venv
-python3 -m venv /tmp/tools
-/tmp/tools/bin/pip install --require-hashes -r /build-requirements.txt
-tools=$(/tmp/tools/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-install() { PYTHONPATH=$tools /venv/bin/pip install --no-deps --no-build-isolation --require-hashes -r "$1"; }
+/venv/bin/pip install --target /tmp/tools --require-hashes -r /build-requirements.txt
+install() { PYTHONPATH=/tmp/tools /venv/bin/pip install --no-deps --no-build-isolation --require-hashes -r "$1"; }
 sed '/^meinheld/,$d' /requirements.txt > /tmp/first.txt
 install /tmp/first.txt
 # meinheld brings the header of an old greenlet, whose structures are no longer so: whatever waits in it, a slow client's

@@ -157,6 +157,9 @@ def commands(action: Action) -> tuple[Argv, ...]:
 def _conversation(action: Action) -> tuple[Argv, ...]:
     """Actions that talk to a service rather than to the engine."""
     match action:
+        case MoveMaster(sentinel="", master=old, target=new):
+            roles = ((new, ("no", "one")), (old, (new, "6379")))
+            return tuple(ask_redis(node, *words) for node, role in roles for words in (("replicaof", *role), ("config", "rewrite")))
         case MoveMaster(sentinel=sentinel):
             return (ask_sentinel(sentinel, "sentinel", "failover", "master"),)
         case AttachReplica(node=node, master_address=address):

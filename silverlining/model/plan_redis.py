@@ -202,14 +202,15 @@ class Keeper:
 def _forget(draft: Draft, stack: Stack, seen: Observed, by_hand: Action | None) -> None:
     """What Sentinels have noted in their volumes is cleared where it can't be true any more.
 
-    That is when the role moves without them, when a new network brings new addresses, and when they come back after Compose's Sentinels.
+    That is when the role moves without them, when the network has other addresses than before, and when they come back after Compose's.
     """
     changes = draft.changes_of("sentinel")
     for change in changes:
         draft.need(change, by_hand)
     own = [v for v in sorted(seen.volumes) if v.startswith(f"{stack.name}-sentinel-")]
     stale = [v for v in own if not ((c := seen.container(v)) and c.state in AWAKE and not c.compose and not draft.removal_of(v))]
-    reason = by_hand or (stack.containers and not seen.subnet) or any(c.service == "sentinel" and _moves_volume(c) for c in seen.containers)
+    elsewhere = not seen.subnet and seen.remembered != stack.network.subnet and stack.containers
+    reason = by_hand or elsewhere or any(c.service == "sentinel" and _moves_volume(c) for c in seen.containers)
     if not stale or not reason:
         return
     forget = draft.add(ForgetMaster(tuple(stale), stack.tools))

@@ -51,7 +51,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         return Outcome(stack, seen, Plan(()), dry=desk.dry)
     plan = Plan((ComposeUp(stack.name, work),))
     refuse_conflicts(stack, seen)
-    if not _by_compose_or_bare(stack, seen):
+    if not _can_begin(stack, seen):
         # Whatever stands, our own planner leads from there to the same services; Compose takes them over one after another.
         before = by_us.converge(desk, _before(topology))
         seen = _pretended(before.stack, seen) if desk.dry else desk.observe()
@@ -75,7 +75,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         Swap(desk, stack, seen, serving).run()
     stack, seen = _look(desk, topology, images)
     by_us.await_serving(desk, stack)
-    by_us.prune(desk)
+    by_us.prune(desk, missing)
     return Outcome(stack, seen, plan)
 
 
@@ -157,12 +157,19 @@ def _before(topology: Topology) -> Topology:
     return before
 
 
-def _by_compose_or_bare(stack: Stack, seen: Observed) -> bool:
-    """Whether Compose can begin at once: its own containers stand, or none at all and redis-master-1 has the newest data, if any has."""
+def _can_begin(stack: Stack, seen: Observed) -> bool:
+    """Whether Compose can begin at once: from its own containers, from ours of the same names with a live master, or from none at all.
+
+    From none only if redis-master-1 has the newest data, if any volume has: the other nodes' volumes are not those that Compose uses.
+    """
     if any(c.compose for c in seen.containers):
         return True
+    if seen.containers:
+        return (
+            {c.name for c in seen.containers} == {c.name for c in stack.containers} and all(c.running for c in seen.containers) and bool(seen.master)
+        )
     newest = max(seen.sleeping, key=lambda name: (seen.sleeping[name].role == "master", seen.sleeping[name].offset), default="")
-    return not seen.containers and newest in ("", stack.of(ANCHOR)[0].name)
+    return newest in ("", stack.of(ANCHOR)[0].name)
 
 
 def _pretended(stack: Stack, seen: Observed) -> Observed:

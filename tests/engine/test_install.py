@@ -143,12 +143,12 @@ def test_by_sudo(ann: Machine) -> None:
     ann.root("command -v sudo || apt-get install --yes --no-install-recommends sudo")
     for password in (None, "wrong"):
         ann.config.sudo.password = password
-        with pytest.raises(EngineError, match="sudo refuses: .*password"):
+        with pytest.raises(EngineError, match=r"sudo refuses: .*password"):
             ann.bring_up()
     ann.root("echo ann:open-sesame | chpasswd; echo 'ann ALL=(ALL) ALL' >/etc/sudoers.d/ann")
     for password in (None, "wrong"):
         ann.config.sudo.password = password
-        with pytest.raises(EngineError, match="sudo refuses: .*password"):
+        with pytest.raises(EngineError, match=r"sudo refuses: .*password"):
             ann.bring_up()
     ann.config.sudo.password = "open-sesame"
     ann.bring_up()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,14 +17,15 @@ from docker.errors import APIError
 from silverlining.host.lock import STALE, Lock, look, name_of
 from silverlining.model.errors import Busy, Conflict, EngineError
 
+from .tiny import IMAGE, make_image
+
 ROOT = Path(__file__).parents[2]
-IMAGE = "silverlining-test/lock:1"
 HOLD = """
-import sys
+import os, sys
 from docker import APIClient
 from silverlining.host.lock import Lock
 from silverlining.model.errors import Busy
-client = APIClient(version="1.41")
+client = APIClient(os.environ.get("DOCKER_HOST"), version="1.41")
 for line in sys.stdin:
     try:
         with Lock(client, sys.argv[1], sys.argv[2], holder="tester@there", command="invoke deploy-all"):
@@ -41,7 +39,7 @@ LEAVE_A_CHILD = """
 import os, subprocess, sys
 from docker import APIClient
 from silverlining.host.lock import Lock
-Lock(APIClient(version="1.41"), sys.argv[1], sys.argv[2]).take()
+Lock(APIClient(os.environ.get("DOCKER_HOST"), version="1.41"), sys.argv[1], sys.argv[2]).take()
 print(subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=False).pid, flush=True)
 os.kill(os.getpid(), 9)
 """
@@ -50,29 +48,11 @@ os.kill(os.getpid(), 9)
 @pytest.fixture(scope="module")
 def client() -> Iterator[APIClient]:
     """A client, and a small image that holds nothing but this machine's `cat` and its libraries."""
-    api = APIClient(version="1.41", max_pool_size=32)
+    api = APIClient(os.environ.get("DOCKER_HOST"), version="1.41", max_pool_size=32)
     made = make_image(api)
     yield api
     if made:
         api.remove_image(IMAGE, force=True)
-
-
-def make_image(api: APIClient) -> bool:
-    """Imports the image; False when it is there already."""
-    if api.images(IMAGE):
-        return False
-    files = {"bin/cat": shutil.which("cat") or "/bin/cat"}
-    listed = subprocess.run(["ldd", files["bin/cat"]], capture_output=True, text=True, check=True).stdout
-    for word in listed.replace("\t", " ").split():
-        if word.startswith("/"):
-            files[word.lstrip("/")] = word
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, path in files.items():
-            tar.add(os.path.realpath(path), name)
-    repository, tag = IMAGE.split(":")
-    api.import_image_from_data(buffer.getvalue(), repository=repository, tag=tag, changes=["ENV PATH=/bin"])
-    return True
 
 
 @pytest.fixture
@@ -190,7 +170,7 @@ def test_left_behind_before_its_start(client: APIClient, stack: str) -> None:
 
 def test_a_slow_holder_does_not_come_in_second(client: APIClient, stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A holder that slept between create and start finds its container cleared away and is refused."""
-    slow = APIClient(version="1.41")
+    slow = APIClient(os.environ.get("DOCKER_HOST"), version="1.41")
     start = slow.start
     other = Lock(client, stack, IMAGE, "quick@desk")
 
@@ -231,7 +211,7 @@ def test_a_lost_lock_is_noticed(client: APIClient, stack: str) -> None:
 
 def test_interrupted_between_create_and_start(client: APIClient, stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the middle leaves no container."""
-    mine = APIClient(version="1.41")
+    mine = APIClient(os.environ.get("DOCKER_HOST"), version="1.41")
 
     def interrupt(identity: str) -> None:
         raise KeyboardInterrupt

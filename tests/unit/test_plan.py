@@ -10,7 +10,8 @@ from silverlining.model.observed import Foreign, Observed
 from silverlining.model.plan import plan, withdrawn
 
 from .builders import ALL, SUBNET, seen, stack, standing
-from .world import World, before, play
+from .play import before, play
+from .world import World
 
 LAST = stack("step08-netdata")
 

@@ -10,7 +10,8 @@ from silverlining.model.observed import RedisNode, SentinelView
 from silverlining.model.plan import plan
 
 from .builders import ALL, REDIS, WITH_REDIS, WITH_SENTINELS, spares, stack, standing
-from .world import World, before, play
+from .play import before, play
+from .world import World
 
 MASTER, SLAVE1, SLAVE2 = REDIS
 FIVE = stack("step05-sentinel")

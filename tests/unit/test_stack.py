@@ -64,7 +64,7 @@ def test_a_volume_for_each_container_and_one_for_the_secrets() -> None:
 
 def test_labels_of_network_and_volumes_are_ours_and_composes() -> None:
     assert dict(LAST.network.labels) == {labels.STACK: "silver", labels.COMPOSE_PROJECT: "silver", labels.COMPOSE_NETWORK: "default"}
-    marks = {labels.STACK: "silver", labels.COMPOSE_PROJECT: "silver", labels.COMPOSE_VOLUME: "etcd-1"}
+    marks = {labels.STACK: "silver", labels.SUBNET: "10.0.7.0/24", labels.COMPOSE_PROJECT: "silver", labels.COMPOSE_VOLUME: "etcd-1"}
     assert NamedVolume("silver-etcd-1", tuple(marks.items())) in LAST.volumes
 
 

@@ -66,7 +66,7 @@ def only_macs_change(scene: Scene, service: str) -> None:
     places = [director, *(c.name for c in reals)]
 
     def trace(place: str) -> list[str]:
-        command = ["env", f"VIP={scene.stack.vip}", "PORT=8000", f"DIRECTOR={lvs.address}", "lvs-trace", "200", "6"]
+        command = ["env", f"VIP={scene.stack.vip}", "PORT=8000", f"DIRECTOR={lvs.address}", "lvs-trace", "5000", "5"]
         text = run_helper(
             scene.client, scene.stack.name, lvs.image.reference, command, network=f"container:{place}", cap_add=["NET_RAW", "NET_ADMIN"], timeout=30
         )
@@ -91,7 +91,11 @@ PACKET = re.compile(r"^(?P<source>[0-9a-f:]{17}) > (?P<target>[0-9a-f:]{17}),.*?
 
 def _same_packet(seen: dict[str, list[str]], director: str, reals: list[str]) -> tuple[str, str, str] | None:
     """(real server, line at the director, line there) of one request that both saw with other MAC addresses."""
-    at_director = {m["ends"]: (m, line) for line in seen[director] if (m := PACKET.match(line))}
+    at_director: dict[str, tuple[re.Match[str], str]] = {}
+    for line in seen[director]:
+        # A packet passes the director twice; the first time it comes from the client.
+        if match := PACKET.match(line):
+            at_director.setdefault(match["ends"], (match, line))
     for place in reals:
         for line in seen[place]:
             match = PACKET.match(line)

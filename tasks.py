@@ -6,7 +6,7 @@ from typing import Any
 
 from invoke import Collection, Task, task
 
-from silverlining.console.entry import operation, step_task
+from silverlining.console.entry import operation, step_task, tidy_invoke
 from steps import NAMES
 
 
@@ -100,6 +100,8 @@ def bench(c: Any, json: bool = False, runs: int = 5, set: list[str] | None = Non
 
         desk.give(measure(desk, runs))
 
+
+tidy_invoke()
 
 OPERATIONS: tuple[Task[Any], ...] = (deploy_all, teardown, status, check, test, bench)
 

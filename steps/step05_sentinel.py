@@ -68,9 +68,9 @@ LESSON = Lesson(
         Act(
             _("Failover"),
             _(
-                "The master is paused: it hangs, as a machine may. After {down_after} s the Sentinels call it down and elect another one; the app asks"
-                " them for the new address. The article waits 30 s here. A shorter time finds a dead master sooner, and costs more failovers that a"
-                " busy host or a slow network sets off for nothing."
+                "The master is paused: it hangs, as a machine may. After {down_after} s the Sentinels call it down and elect another one;"
+                " the app asks them for the new address. The article waits 30 s here. A shorter time finds a dead master sooner, and"
+                " costs more failovers that a busy host or a slow network sets off for nothing."
             ),
             look=_(
                 "Every hit is answered or reported, and the number never falls below the last one seen before the pause. Replication is asynchronous:"

@@ -27,8 +27,8 @@ LESSON = Lesson(
         Act(
             _("Who uses what"),
             _(
-                "netdata reads /proc and /sys of the host, both mounted read-only. It gets neither the engine's socket nor a capability, which would be keys to"
-                " the whole host; the names come from Docker's DNS server, which knows the name of each container's address."
+                "netdata reads /proc and /sys of the host, both mounted read-only. It gets neither the engine's socket nor a capability,"
+                " which would be keys to the whole host; the names come from Docker's DNS server, which knows the name of each container's address."
             ),
             ("curl -sS -o /dev/null -w '%{{http_code}} %{{url_effective}}\\n' http://127.0.0.1:{port_netdata}/api/v1/info",),
             _("Open http://127.0.0.1:{port_netdata}/ in a browser: a section for each container, by its name."),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from invoke import Exit, Task, task
+from invoke import Exit, ParseError, Task, task
 
 from ..model.text import _
 
@@ -32,42 +36,77 @@ def operation(
     from ..ops.desk import Desk, read_settings
     from .voice import Voice
 
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that knows no arrows gets question marks, not a traceback
+            stream.reconfigure(errors="replace")
     voice = Voice(quiet=json)
     try:
-        settings = read_settings(_pairs(set or []))
-        desk = Desk(c, settings, voice, dry=dry or bool(c.config.run.dry), yes=yes, play=play, json=json)
-        yield desk
+        with _ended_as_by_ctrl_c():
+            settings = read_settings(_pairs(set or []))
+            desk = Desk(c, settings, voice, dry=dry or bool(c.config.run.dry), yes=yes, play=play, json=json)
+            yield desk
     except SilverliningError as error:
         raise Exit(_message(str(error)), code=1) from None
     except KeyboardInterrupt:
-        raise Exit(_message(_("interrupted; the same command goes on where this ended")), code=130) from None
-    except BrokenPipeError:
-        raise Exit(code=0) from None
+        raise Exit(_message(_("interrupted") + "\n  → " + _("run the same command again: it goes on from what stands")), code=1) from None
     except Exception as error:
-        if (words := _engine_words(error)) is None:
+        if (known := _of_the_engine(error)) is None:
             raise
-        raise Exit(_message(words), code=1) from None
+        raise Exit(_message(str(known)), code=1) from None
 
 
 def _message(text: str) -> str:
-    return f"\n✗ {text}"
+    from .voice import Voice
+
+    return "\n" + Voice(sys.stderr).error(text)
 
 
-def _engine_words(error: Exception) -> str | None:
-    """The words of an error that the engine or the way to it has caused; None for any other."""
+def _of_the_engine(error: Exception) -> Exception | None:
+    """An error that the engine or the way to it has caused, in words for people; None for any other."""
     if "docker" not in sys.modules:
         return None
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
+    from ..ops.faults import explain
 
-    if isinstance(error, (DockerException, RequestException)):
-        words = getattr(error, "explanation", None) or str(error)
-        return (
-            _("the Docker engine: {words}").format(words=words)
-            + "\n  → "
-            + _("run the same command again; `docker info` says whether the engine is well")
-        )
-    return None
+    return explain(error)
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM and a terminal that goes away end a run as Ctrl-C does: what a proof has paused is put back."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def tidy_invoke() -> None:
+    """Makes what Invoke itself prints keep our rules: a closed pipe is no error, and a word that it doesn't know names the next command."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, BrokenPipeError):
+            os._exit(0)
+        sys.__excepthook__(kind, error, trace)
+
+    def flush() -> None:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What Python still holds in its buffer must not raise at the very end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def words(error: ParseError) -> str:
+        text = str(error.args[0]) if error.args else ""
+        return _message(f"{text}\n  → " + _("`invoke --list` names the tasks, `invoke --help TASK` the flags of one"))
+
+    sys.excepthook = hook
+    atexit.register(flush)
+    ParseError.__str__ = words  # type: ignore[method-assign, assignment]
 
 
 def _pairs(given: list[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,7 +12,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 STYLES = {"title": "1;36", "command": "33", "dim": "2", "ok": "32", "fail": "1;31", "note": "36", "bold": "1"}
 
@@ -37,19 +41,36 @@ class Voice:
 
     def write(self, text: str = "") -> None:
         """A line as it is. A reader that has gone (a closed pipe) is no error."""
-        if self.quiet:
-            return
+        if not self.quiet:
+            self._put(f"{text}\n")
+
+    def data(self, text: str) -> None:
+        """What a program reads: written although `quiet`."""
+        self._put(f"{text}\n")
+
+    def _put(self, text: str) -> None:
         with self._lock:
             try:
-                self.stream.write(f"{text}\n")
+                self.stream.write(text)
                 self.stream.flush()
-            except BrokenPipeError:
-                self._gone()
+            except OSError as error:
+                if error.errno not in (errno.EPIPE, errno.EIO):  # EIO: the terminal has gone
+                    raise
+                self.quiet = True
+                # What Python still holds in its buffer must not raise at exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
-    def _gone(self) -> None:
-        self.quiet = True
-        # What Python still holds in its buffer must not raise at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+    def error(self, text: str) -> str:
+        """The text of an error: its mark in front, each line wrapped under its own beginning on a terminal."""
+        lines = f"{self.styled('✗', 'fail')} {text}".split("\n")
+        if not self.terminal:
+            return "\n".join(lines)
+        wrapped = []
+        for line in lines:
+            bare = line.lstrip(" ")
+            indent = " " * (len(line) - len(bare) + (2 if bare.startswith(("→", "✗", "\x1b", "|")) else 0))
+            wrapped += textwrap.wrap(line, self.width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False) or [""]
+        return "\n".join(wrapped)
 
     def title(self, text: str) -> None:
         """A heading with air above it."""
@@ -83,7 +104,7 @@ class Voice:
 
     def note(self, text: str) -> None:
         """Something to look at."""
-        wrapped = textwrap.wrap(text, self.width - 4, break_on_hyphens=False) or [""]
+        wrapped = (textwrap.wrap(text, self.width - 4, break_on_hyphens=False) if self.terminal else [text]) or [""]
         self.write("  " + self.styled("→", "note") + f" {wrapped[0]}")
         for line in wrapped[1:]:
             self.write(f"    {line}")
@@ -174,7 +195,7 @@ class LiveBoard(Board):
         self._live = Live(get_renderable=self._lines, console=self._console, refresh_per_second=8, transient=True)
         self._live.start()
 
-    def _lines(self) -> object:
+    def _lines(self) -> Text:
         from rich.text import Text
 
         now = time.monotonic()

@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..model.errors import SilverliningError
 from ..model.settings import Settings
+from ..model.text import _
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -20,7 +22,7 @@ class Host:
 
     def __init__(self, context: Any, settings: Settings) -> None:
         self.settings = settings
-        self._context = _for_real(context)
+        self.context = _for_real(context)
 
     @cached_property
     def engine(self) -> Engine:
@@ -34,6 +36,15 @@ class Host:
         """docker's APIClient of the engine."""
         return self.engine.client
 
+    def forget_engine(self) -> None:
+        """Lets `engine` be resolved again: one may have been installed."""
+        self.__dict__.pop("engine", None)
+
+    @property
+    def outside(self) -> Any:
+        """The shell of the host as it is, without an engine: for installing one."""
+        return self.context
+
     @cached_property
     def listeners(self) -> list[tuple[str, int, str]]:
         """(address, port, program) of everything that listens on a TCP port of the host, as seen once."""
@@ -43,7 +54,7 @@ class Host:
 
     def shell(self, command: str, timeout: float = 60) -> Any:
         """Runs a command line in the host's shell; gives Invoke's Result. Programs that talk to Docker are told the engine."""
-        return self._context.run(command, hide=True, warn=True, in_stream=False, env=dict(self.engine.environment), timeout=timeout)
+        return self.context.run(command, hide=True, warn=True, in_stream=False, env=dict(self.engine.environment), timeout=timeout)
 
     def get(self, port: int, path: str, address: str = "127.0.0.1", timeout: float = 3, headers: dict[str, str] | None = None) -> Reply:
         """One GET to a port of the host. Gives a Reply; `status` 0 and the reason in `text` if there is no answer."""
@@ -70,11 +81,29 @@ class Reply:
 
 
 def _for_real(context: Any) -> Any:
-    """A context that runs commands even under `invoke --dry`: facts must be read, or the plan would be made of blanks."""
-    from invoke import Context
+    """A context that runs commands even under `invoke --dry`: facts must be read, or the plan would be made of blanks.
 
+    Raises SilverliningError for Fabric's Connection: what it stands for is another machine, and nothing may be done to this one instead.
+    """
+    from invoke import Context
+    from invoke.runners import Local
+
+    if any(kind.__module__.partition(".")[0] == "fabric" for kind in type(context).__mro__):
+        raise SilverliningError(
+            _("{host} is another machine, and Silverlining works only on the one that it runs on; nothing was done").format(host=context.host),
+            _("log in there and run `./invoke TASK` in a checkout on that machine"),
+        )
     if not isinstance(context, Context):
         return context
+
+    class Runner(Local):
+        """Ctrl-C ends the command and the run; Invoke's own runner would hand it to the command and go on."""
+
+        def send_interrupt(self, interrupt: KeyboardInterrupt) -> None:
+            self.kill()
+            raise interrupt
+
     config = context.config.clone()
     config["run"]["dry"] = False
+    config["runners"]["local"] = Runner
     return Context(config)

@@ -12,10 +12,11 @@ from .exec import Answer, execute
 
 REDIS = ("redis-master", "redis-slave")
 # The volume's role as its next start would have it, and the age of its data: newer is larger.
+NEWEST = '-path "*appendonlydir*" -printf "%T@\\n" -o -type f -name "*.rdb" -printf "%T@\\n" | sort -n | tail -n 1 | cut -d. -f1'
 PEEK = (
     'for d in /v/*; do f="$d/conf/redis.conf"; if [ -f "$f" ]; then '
     'echo "$(basename "$d") $(sed -n \'s/^replicaof \\([^ ]*\\) .*/\\1/p\' "$f" | tail -n 1 | grep . || echo -) '
-    '$(find "$d" -type f -path "*appendonlydir*" -printf "%T@\\n" -o -type f -name "*.rdb" -printf "%T@\\n" | sort -n | tail -n 1 | cut -d. -f1)"; fi; done'
+    f'$(find "$d" -type f {NEWEST})"; fi; done'
 )
 
 

@@ -70,8 +70,8 @@ class Observed:
     """The state of a host as far as a stack goes.
 
     `keys` is what etcd holds under /app/servers (None: no answer); `proxy_fault` what HAProxy's own health check complains of.
-    `remembered` is the subnet that the stack's volumes belong to; `subnets` are those of all other networks of the engine. `sleeping` is what the volumes of Redis nodes that don't
-    run say: the role in which the node would start.
+    `remembered` is the subnet that the stack's volumes belong to; `subnets` are those of all other networks of the engine.
+    `sleeping` is what the volumes of Redis nodes that don't run say: the role in which the node would start.
     """
 
     stack: str

@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 def draw(stack: Stack, width: int = 80) -> str:
     """The picture as lines of at most `width` columns."""
-    lines = []
+    lines: list[str] = []
     for layer in LAYERS:
         boxes = [c for service in layer for c in stack.of(service)]
         if not boxes:

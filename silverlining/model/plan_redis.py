@@ -47,10 +47,9 @@ def find_holder(draft: Draft, stack: Stack, seen: Observed) -> str:
     silent = sorted(c.name for c in seen.containers if c.service in NODES and c.state in AWAKE and c.name not in seen.redis)
     masters = [name for name, node in seen.sleeping.items() if _is_master(node)]
     holder = _elected(seen, {*silent, *masters})
-    if not holder and len(silent) == 1 and not masters:
-        holder = silent[0]
-    if not holder and not silent:
-        holder = max(masters, key=lambda name: seen.sleeping[name].offset, default="")
+    if not holder and not (silent and masters):
+        # Of several silent nodes any will do: whoever starts now starts as a replica, and the next plan knows the master.
+        holder = silent[0] if silent else max(masters, key=lambda name: seen.sleeping[name].offset, default="")
     others = sorted({*seen.redis, *seen.sleeping})
     if holder in masters or not (silent or others):
         return holder

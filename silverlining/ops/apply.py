@@ -225,7 +225,7 @@ def creation(client: Any, c: Container) -> dict[str, Any]:
             network_mode=c.network,
             links=dict(c.links) or None,
             port_bindings={inside: (address, outside) if address else outside for address, outside, inside in c.ports},
-            mounts=[Mount(m.target, m.source, type=m.kind, read_only=m.read_only) for m in c.mounts],
+            mounts=[Mount(m.target, m.source, type="bind" if m.kind == "bind" else "volume", read_only=m.read_only) for m in c.mounts],
             tmpfs=list(c.tmpfs) or None,
             read_only=c.read_only,
             cap_drop=["ALL"],

@@ -23,6 +23,7 @@ from ..model.text import _
 from ..model.topology import Topology
 from .apply import Applier
 from .desk import Desk
+from .faults import explain
 
 SIDE_BY_SIDE = 24
 
@@ -179,18 +180,7 @@ def perform(desk: Desk, plan: Plan, applier: Applier) -> None:
                 wait(running)
             STOP.clear()
     if failure is not None:
-        raise _for_people(failure)
-
-
-def _for_people(error: BaseException) -> BaseException:
-    from docker.errors import APIError
-
-    if isinstance(error, APIError):
-        words = str(error.explanation or error)
-        if "no space left" in words:
-            return SilverliningError(_("no space left on the docker host: {words}").format(words=words), "docker system df")
-        return SilverliningError(_("the engine refused: {words}").format(words=words), _("run the same command again: it goes on where this ended"))
-    return error
+        raise (explain(failure) if isinstance(failure, Exception) else None) or failure
 
 
 def _refuse_taken_ports(desk: Desk, outcome: Outcome) -> None:

@@ -28,10 +28,18 @@ def read_settings(flags: Mapping[str, str], directory: Path = ROOT, environ: Map
     example = yaml.load((ROOT / "docs" / "silverlining.example.yaml").read_text(), loader)
     path = directory / "silverlining.yaml"
     try:
-        own = yaml.load(path.read_text(), loader) if path.exists() else None
+        own = yaml.load(path.read_text(encoding="utf-8"), loader) if path.exists() else None
     except yaml.YAMLError as error:
-        raise SettingsError(f"silverlining.yaml: {error}") from None
+        raise SettingsError(_yaml_words(error), _("docs/silverlining.example.yaml shows how it is written")) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or _("it is not UTF-8 text")
+        raise SettingsError(_("silverlining.yaml can't be read: {why}").format(why=why), _("mend it, or move it away")) from None
     return load(example, own or {}, environ, flags)
+
+
+def _yaml_words(error: Any) -> str:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"silverlining.yaml, line {mark.line + 1}: {problem}" if mark and problem else f"silverlining.yaml: {error}"
 
 
 class Desk:
@@ -53,7 +61,7 @@ class Desk:
         if self.json:
             import json
 
-            print(json.dumps(data, indent=2))
+            self.voice.data(json.dumps(data, indent=2))
 
     def give_checks(self, ok: bool, results: list[Any]) -> None:
         """Results of checks; exit code 1 if one failed."""

@@ -79,8 +79,6 @@ def placeholders(scene: Scene) -> dict[str, str]:
         "vip": stack.vip,
         "tools": stack.tools.reference,
         "down_after": f"{settings.redis.down_after:g}",
-        "compose": "docker compose",
-        "compose_file": "compose.yaml",
         "url": url_of(stack),
     }
     for c in stack.containers:
@@ -90,6 +88,10 @@ def placeholders(scene: Scene) -> dict[str, str]:
         words.setdefault(f"address_{name}", c.address)
     for service in stack.topology.services:
         words[f"image_{service.image.rsplit('/', 1)[-1].replace('-', '_')}"] = stack.of(service.name)[0].image.reference
+    if stack.topology.step == "step09-compose":
+        from .compose import compose_words
+
+        words |= compose_words(scene.desk, stack)
     for name, port in vars(settings.ports).items():
         words[f"port_{name}"] = str(port)
     return words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import steps
 
+from ..model.errors import SilverliningError
 from ..model.lesson import Lesson
 from ..model.text import _
 from ..model.topology import Topology
@@ -76,6 +77,8 @@ def _close(desk: Desk, outcome: Outcome) -> None:
 
 def check(desk: Desk, step: str = "") -> tuple[bool, list[checks.Result]]:
     """Runs the checks of a step (or of the one that stands). Gives whether all are good, and each result."""
+    if step and step not in steps.NAMES:
+        raise SilverliningError(_("there is no step {step}").format(step=step), _("one of: {names}").format(names=", ".join(steps.NAMES)))
     seen = desk.observe()
     if step:
         topology = steps.load(step).TOPOLOGY

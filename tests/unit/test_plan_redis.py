@@ -204,6 +204,24 @@ def test_two_silent_nodes_and_no_sentinel_only_wake() -> None:
     assert {type(a) for a in made.actions} <= {do.Unpause, do.MakeSecrets}
 
 
+def test_where_a_silent_and_a_sleeping_node_could_both_have_it_nothing_starts() -> None:
+    world = at("step05-sentinel")
+    world.become(MASTER, "exited")
+    world.fail_over(SLAVE1)
+    world.hit(5)
+    world.become(SLAVE1, "paused")
+    for name in list(world.sentinels()):
+        world.become(name, "exited")
+    with pytest.raises(Unhealthy, match="redis-slave-1 may hold the newest data"):
+        plan(FIVE, world.observed(), spares())
+
+
+def test_a_run_that_was_cut_off_is_gone_on_with() -> None:
+    """Two nodes run but don't answer yet, the third isn't there: it never starts as a master."""
+    made = plan(FIVE, standing(FIVE, redis={}, sentinels={}, containers=tuple(c for c in standing(FIVE).containers if c.name != SLAVE2)))
+    assert f"SeedReplica:{SLAVE2}" in before(made)[f"Run:{SLAVE2}"]
+
+
 def test_sleeping_sentinels_do_not_undo_a_move_that_they_did_not_see() -> None:
     world = at("step08-netdata", SLAVE2)
     world.teardown()

@@ -13,9 +13,11 @@ def replicated(scene: Scene, service: str) -> None:
     seen = scene.observe(again=True)
     number = str(scene.count())
     for name in sorted(seen.redis, key=lambda n: n != seen.master):
-        scene.until(
-            lambda node=name: scene.ask(node, "redis-ask", "get", "count").text == number, _("{number} on {name}").format(number=number, name=name), 5
-        )
+
+        def copied(node: str = name) -> bool:
+            return scene.ask(node, "redis-ask", "get", "count").text == number
+
+        scene.until(copied, _("{number} on {name}").format(number=number, name=name), 5)
         scene.voice.ok(f"{name}: count = {number}")
 
 

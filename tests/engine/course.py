@@ -1,0 +1,236 @@
+"""The harness of the engine tests: a checkout whose tasks are run as a user runs them, on the real engine, with a stack of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from docker import APIClient
+
+from .load import Load, get
+
+ROOT = Path(__file__).parents[2]
+LABEL = "io.silverlining.stack"
+PARTS = ("app", "builds", "conf", "docs", "silverlining", "steps", "tasks.py", "fabfile.py", "invoke", "fab", "pyproject.toml", "requirements.txt")
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = 60, beat: float = 0.1) -> Any:
+    """Waits until `true()` is, and gives what it gave."""
+    end = time.monotonic() + seconds
+    while not (value := true()):
+        assert time.monotonic() < end, f"waited {seconds:g} s for: {what}"
+        time.sleep(beat)
+    return value
+
+
+class Course:
+    """A checkout and a stack. Ports are `base` + 1 to 5, the subnet is 10.99.`number`.0/24."""
+
+    def __init__(self, client: APIClient, stack: str = "sl-test", base: int = 8100, number: int = 19, checkout: Path = ROOT) -> None:
+        self.client, self.stack, self.base, self.checkout = client, stack, base, checkout
+        self.ports = {name: base + n for n, name in enumerate(("web", "app", "stats", "etcd", "netdata"), 1)}
+        self.subnet = f"10.99.{number}.0/24"
+        self.settings: dict[str, str] = {
+            "SILVERLINING_STACK": stack,
+            "SILVERLINING_NETWORK_SUBNET": self.subnet,
+            **{f"SILVERLINING_PORTS_{name.upper()}": str(port) for name, port in self.ports.items()},
+        }
+
+    def beside(self, checkout: Path) -> Course:
+        """The same stack, worked on from a copy of the checkout that is made here: what is edited there leaves the repository alone."""
+        checkout.mkdir(parents=True)
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, checkout / part)
+        other = Course(self.client, self.stack, self.base, checkout=checkout)
+        other.settings = dict(self.settings)
+        return other
+
+    # ---- what a user does
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The variables that a task gets: ours, and none that somebody set outside."""
+        own = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_")}
+        return own | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"} | self.settings | more
+
+    def invoke(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """`invoke` with these words, in a pipe, with no terminal."""
+        command = [sys.executable, "-m", "invoke", *words]
+        return subprocess.run(
+            command,
+            cwd=self.checkout,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    def run(self, *words: str, **more: str) -> str:
+        """The output of a task that must succeed."""
+        done = self.invoke(*words, **more)
+        assert done.returncode == 0, f"invoke {' '.join(words)}: exit code {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def fails(self, *words: str, code: int = 1, **more: str) -> str:
+        """Output and errors of a task that must fail as people are told: by a message, never by a traceback."""
+        done = self.invoke(*words, **more)
+        text = done.stdout + done.stderr
+        assert done.returncode == code, f"invoke {' '.join(words)}: exit code {done.returncode}, not {code}\n{text[-6000:]}"
+        assert "Traceback" not in text, text[-6000:]
+        return text
+
+    def json(self, *words: str) -> Any:
+        """What a task says with --json; standard output holds nothing else."""
+        return json.loads(self.run(*words, "--json"))
+
+    def checks(self, *words: str) -> dict[str, dict[str, Any]]:
+        """Every check's result by its name, good or not."""
+        done = self.invoke("check", "--json", *words)
+        data = json.loads(done.stdout)
+        assert done.returncode == (0 if data["ok"] else 1), done.stderr
+        return {one["name"]: one for one in data["checks"]}
+
+    def must_be_green(self) -> None:
+        """Every check of the step that stands is good."""
+        bad = [one for one in self.checks().values() if not one["ok"]]
+        assert not bad, bad
+
+    def must_be_at(self, step: str) -> None:
+        """The host is at exactly this step."""
+        status = self.json("status")
+        assert (status["step"], status["exact"]) == (step, True), (status["step"], status["differences"])
+
+    def must_stand_still(self, *words: str) -> str:
+        """A task that says that there is nothing to do, and leaves every container as it is."""
+        before = self.ids()
+        text = self.run(*words)
+        assert "nothing to do" in text, text[-3000:]
+        assert self.ids() == before
+        return text
+
+    # ---- what stands
+
+    def mine(self, **filters: str) -> list[dict[str, Any]]:
+        """The stack's containers as the engine lists them; helpers are not among them."""
+        listed = self.client.containers(all=True, filters={"label": f"{LABEL}={self.stack}"})
+        return [entry for entry in listed if "io.silverlining.service" in entry["Labels"]]
+
+    def ids(self) -> dict[str, str]:
+        """Container IDs by name."""
+        return {entry["Names"][0].lstrip("/"): entry["Id"] for entry in self.mine()}
+
+    def networks(self) -> dict[str, str]:
+        """The stack's networks: IDs by name."""
+        return {entry["Name"]: entry["Id"] for entry in self.client.networks(filters={"label": f"{LABEL}={self.stack}"})}
+
+    def volumes(self) -> dict[str, str]:
+        """The stack's named volumes: time of creation by name."""
+        listed = self.client.volumes(filters={"label": f"{LABEL}={self.stack}"})["Volumes"] or []
+        return {entry["Name"]: entry["CreatedAt"] for entry in listed}
+
+    def snapshot(self) -> tuple[dict[str, str], dict[str, str], dict[str, str], dict[str, str]]:
+        """Everything that a command which changes nothing must leave equal."""
+        starts = {name: self.client.inspect_container(name)["State"]["StartedAt"] for name in self.ids()}
+        return self.ids(), starts, self.networks(), self.volumes()
+
+    def changed(self, before: dict[str, str]) -> set[str]:
+        """The containers that are new, gone or made anew since `before` (as ids() gave it)."""
+        after = self.ids()
+        return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+    def name(self, service: str, index: int = 1) -> str:
+        """A container's name."""
+        return f"{self.stack}-{service}-{index}"
+
+    def ask(self, container: str, *argv: str) -> str:
+        """The output of a program inside a container; it must succeed."""
+        text, code = self.tell(container, *argv)
+        assert code == 0, f"{container}: {' '.join(argv)}: {code}: {text}"
+        return text
+
+    def tell(self, container: str, *argv: str) -> tuple[str, int]:
+        """The output and exit code of a program inside a container."""
+        made = self.client.exec_create(container, list(argv))
+        text = self.client.exec_start(made["Id"]).decode(errors="replace").strip()
+        return text, self.client.exec_inspect(made["Id"])["ExitCode"]
+
+    def count(self) -> int:
+        """The counter, read and not raised; -1 without a Redis that is master."""
+        for name in sorted(self.ids()):
+            if "-redis-" in name and self.client.inspect_container(name)["State"]["Status"] == "running":
+                text, code = self.tell(name, "redis-ask", "info", "replication")
+                if code == 0 and "role:master" in text:
+                    return int(self.ask(name, "redis-ask", "get", "count") or 0)
+        return -1
+
+    def master(self) -> str:
+        """The container that is the Redis master now."""
+        found: str = self.json("status")["master"]
+        return found
+
+    def fail_over(self) -> str:
+        """The Sentinels elect another master; gives its name when all agree and the old one follows."""
+        before = self.master()
+        sentinel = self.name("sentinel")
+
+        def asked() -> bool:
+            text, _code = self.tell(sentinel, "redis-ask", "-p", "26379", "sentinel", "failover", "master")
+            return text == "OK"
+
+        def settled() -> str:
+            now = self.master()
+            return now if now not in ("", before) and all(one["ok"] for one in self.checks().values()) else ""
+
+        until(asked, "the Sentinels take the order to fail over")
+        return str(until(settled, "another master, all checks good", 90, 0.5))
+
+    def sentinel_counts(self) -> set[tuple[str, str]]:
+        """(num-slaves, num-other-sentinels) as each Sentinel has them."""
+        found = set()
+        for name in self.ids():
+            if "-sentinel-" in name:
+                lines = self.ask(name, "redis-ask", "-p", "26379", "sentinel", "master", "master").splitlines()
+                facts = dict(zip(lines[::2], lines[1::2], strict=False))
+                found.add((facts["num-slaves"], facts["num-other-sentinels"]))
+        return found
+
+    @property
+    def entry(self) -> int:
+        """The port that serves now: HAProxy's, or the app's in steps 02 to 05."""
+        open_ports = {port.get("PublicPort") for entry in self.mine() for port in entry.get("Ports") or []}
+        return self.ports["web"] if self.ports["web"] in open_ports else self.ports["app"]
+
+    def hit(self) -> int:
+        """The number that one hit is answered with."""
+        status, text = get(self.entry)
+        assert status == 200 and text.isdigit(), f"{status} {text[:300]}"
+        return int(text)
+
+    def load(self, path: str = "/", **more: Any) -> Load:
+        """Clients that ask while the block runs."""
+        return Load(self.entry, path, **more)
+
+    # ---- before and after
+
+    def clean(self) -> None:
+        """Takes the stack away with its data: as a user does, then whatever a test has left that a user could not have."""
+        self.invoke("teardown", "--yes", "--volumes")
+        listed = self.client.containers(all=True, filters={"label": f"{LABEL}={self.stack}"})
+        for entry in listed:
+            self.client.remove_container(entry["Id"], force=True, v=True)
+        for name in self.networks().values():
+            self.client.remove_network(name)
+        for name in self.volumes():
+            self.client.remove_volume(name, force=True)

@@ -29,11 +29,12 @@ TIMEOUT = 120  # seconds for any other answer
 
 
 class Unreachable(EngineError):
-    """No engine answers. `cause` is missing, stopped, denied, tls, silent, unknown or broken: step00 mends the first two."""
+    """No engine answers. `cause` is missing, stopped, denied, tls, silent, unknown or broken: step00 mends the first two at the `default` socket."""
 
-    def __init__(self, cause: str, what: str, hint: str) -> None:
+    def __init__(self, cause: str, what: str, hint: str, default: bool = False) -> None:
         super().__init__(what, hint)
         self.cause = cause
+        self.default = default
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _cause(error: Exception, endpoint: Endpoint) -> EngineError:
         return _missing(endpoint, named)
     if errno.ECONNREFUSED in numbers:
         what = _("nothing listens on {engine}: the Docker engine is not running").format(engine=named)
-        return Unreachable("stopped", what, _start(endpoint))
+        return Unreachable("stopped", what, _start(endpoint), _default(endpoint))
     if any(isinstance(e, socket.gaierror) for e in errors):
         return Unreachable("unknown", _("the name in {engine} is not known").format(engine=named), _("correct DOCKER_HOST or docker_host"))
     if any(isinstance(e, (Timeout, TimeoutError)) for e in errors):
@@ -214,18 +215,26 @@ def _not_docker(endpoint: Endpoint) -> EngineError:
     return Unreachable("broken", what, _("correct DOCKER_HOST, docker_host or the docker context"))
 
 
+def _default(endpoint: Endpoint) -> bool:
+    return str(endpoint.socket) in ("/var/run/docker.sock", "/run/docker.sock")
+
+
 def _start(endpoint: Endpoint) -> str:
     if endpoint.socket and "desktop" in endpoint.address + endpoint.origin:
         return _("start Docker Desktop, or `docker context use default`")
-    return _("`invoke step00-install` starts it") if endpoint.socket else _("start the engine on that host")
+    if _default(endpoint):
+        return _("`invoke step00-install` starts it")
+    return _("start the engine that listens there, or name another one in DOCKER_HOST or docker_host")
 
 
 def _missing(endpoint: Endpoint, named: str) -> EngineError:
+    if not _default(endpoint):
+        return Unreachable("stopped", _("there is no engine's socket at {engine}").format(engine=named), _start(endpoint))
     if shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/snap/bin"):
         what = _("the engine's socket is missing: {engine}. Docker is installed but not running").format(engine=named)
-        return Unreachable("stopped", what, _start(endpoint))
+        return Unreachable("stopped", what, _start(endpoint), default=True)
     what = _("the engine's socket is missing: {engine}, and no Docker engine is installed here").format(engine=named)
-    return Unreachable("missing", what, _("`invoke step00-install` installs one"))
+    return Unreachable("missing", what, _("`invoke step00-install` installs one"), default=True)
 
 
 def _permission(endpoint: Endpoint) -> str:

@@ -24,6 +24,11 @@ def run_step(desk: Desk, name: str) -> None:
     lesson: Lesson = module.LESSON
     desk.voice.title(f"{name}: {lesson.title}")
     desk.voice.text(lesson.summary)
+    if name == "step00-install":
+        from .install import ensure_engine
+
+        if not ensure_engine(desk):
+            return
     outcome = _bring_about(desk, topology)
     if outcome.dry:
         return
@@ -37,10 +42,6 @@ def run_step(desk: Desk, name: str) -> None:
 
 
 def _bring_about(desk: Desk, topology: Topology) -> Outcome:
-    if topology.step == "step00-install":
-        from .install import ensure_engine
-
-        ensure_engine(desk)
     if topology.step == "step09-compose":
         from .compose import compose_up
 

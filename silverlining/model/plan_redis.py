@@ -128,15 +128,18 @@ class Keeper:
         """Every other node follows the holder: what would start as somebody else's replica, or as a master, is told so before its start."""
         draft, seen = self.draft, self.seen
         for name, node in self.nodes.items():
-            change = draft.change_of(name)
-            state = seen.redis.get(name) or seen.sleeping.get(name)
-            follows = state is not None and not _is_master(state) and state.master == self.address
-            if name == self.holder or (follows and not _moves_volume(seen.container(name))):
+            if name == self.holder:
                 continue
-            if isinstance(change, (Run, Start, Replace, Mend)):
+            change = draft.change_of(name)
+            starts = isinstance(change, (Run, Start, Replace, Mend))
+            if change and starts and not self.live:
+                # Nobody with older data is there to be elected before the holder is up.
+                draft.need(change, draft.change_of(self.holder))
+            state = seen.redis.get(name) or seen.sleeping.get(name)
+            if state and not _is_master(state) and state.master == self.address and not _moves_volume(seen.container(name)):
+                continue
+            if change and starts:
                 self.seed(node, change, self.address)
-                if not self.live:
-                    draft.need(change, draft.change_of(self.holder))
             elif self.live and (name in seen.redis or isinstance(change, Unpause)):
                 draft.need(draft.add(AttachReplica(name, self.address)), change)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from docker import APIClient
 
-from .course import Course
+from .course import Course, copy_checkout
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +20,9 @@ def engine() -> Iterator[APIClient]:
 
 
 @pytest.fixture(scope="module")
-def course(engine: APIClient) -> Iterator[Course]:
-    """The course on a host without a stack; one module's tests share what stands."""
-    one = Course(engine)
+def course(engine: APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
+    """The course on a host without a stack, run from a copy of the checkout that may be edited; one module's tests share what stands."""
+    one = Course(engine, checkout=copy_checkout(tmp_path_factory.mktemp("checkout")))
     one.clean()
     yield one
     one.clean()

@@ -30,6 +30,17 @@ def until(true: Callable[[], Any], what: str, seconds: float = 60, beat: float =
     return value
 
 
+def copy_checkout(target: Path) -> Path:
+    """A copy of the checkout: what is edited or written there leaves the repository alone, and a user's own settings don't come along."""
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target / part)
+    return target
+
+
 class Course:
     """A checkout and a stack. Ports are `base` + 1 to 5, the subnet is 10.99.`number`.0/24."""
 
@@ -43,18 +54,13 @@ class Course:
             **{f"SILVERLINING_PORTS_{name.upper()}": str(port) for name, port in self.ports.items()},
         }
 
-    def beside(self, checkout: Path) -> Course:
-        """The same stack, worked on from a copy of the checkout that is made here: what is edited there leaves the repository alone."""
-        checkout.mkdir(parents=True)
-        for part in PARTS:
-            source = ROOT / part
-            if source.is_dir():
-                shutil.copytree(source, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(source, checkout / part)
-        other = Course(self.client, self.stack, self.base, checkout=checkout)
-        other.settings = dict(self.settings)
-        return other
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Changes a file of the checkout, which must be a copy."""
+        assert self.checkout != ROOT, "only a copy may be edited"
+        file = self.checkout / path
+        text = file.read_text()
+        assert old in text, f"{path} has no {old!r}"
+        file.write_text(text.replace(old, new, 1))
 
     # ---- what a user does
 
@@ -207,20 +213,24 @@ class Course:
         return found
 
     @property
-    def entry(self) -> int:
-        """The port that serves now: HAProxy's, or the app's in steps 02 to 05."""
-        open_ports = {port.get("PublicPort") for entry in self.mine() for port in entry.get("Ports") or []}
-        return self.ports["web"] if self.ports["web"] in open_ports else self.ports["app"]
+    def entry(self) -> tuple[str, int]:
+        """Address and port that serve now: HAProxy's, the app's in steps 02 to 05, or the virtual address of step06-lvs."""
+        published = {port.get("PublicPort") for entry in self.mine() for port in entry.get("Ports") or []}
+        for name in ("web", "app"):
+            if self.ports[name] in published:
+                return "127.0.0.1", self.ports[name]
+        return self.subnet.replace(".0/24", ".9"), 8000
 
     def hit(self) -> int:
         """The number that one hit is answered with."""
-        status, text = get(self.entry)
+        address, port = self.entry
+        status, text = get(port, "/", address)
         assert status == 200 and text.isdigit(), f"{status} {text[:300]}"
         return int(text)
 
     def load(self, path: str = "/", **more: Any) -> Load:
         """Clients that ask while the block runs."""
-        return Load(self.entry, path, **more)
+        return Load(self.ports["web"], path, **more)
 
     # ---- before and after
 

@@ -29,9 +29,9 @@ def ask(connection: http.client.HTTPConnection, path: str = "/", headers: dict[s
     return answer.status, answer.read().decode(errors="replace").strip()
 
 
-def get(port: int, path: str = "/", timeout: float = 30) -> tuple[int, str]:
+def get(port: int, path: str = "/", host: str = HOST, timeout: float = 30) -> tuple[int, str]:
     """Status and text of one GET on a connection of its own; status 0 and the reason if there is no answer."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         return ask(connection, path, {"Connection": "close"})
     except (OSError, http.client.HTTPException) as error:

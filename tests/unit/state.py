@@ -157,7 +157,7 @@ class State:
         if c.service == "sentinel" and not box.disk.id:
             self.ids += 1
             box.disk.id = self.ids
-        box.seen = seen(c, health=health, compose=box.seen.compose, ports=ports)
+        box.seen = seen(c, health=health, compose=box.seen.compose, ports=ports, id=box.seen.id)
 
     def every_disk(self) -> dict[str, Disk]:
         return {**self.disks, **{n: b.disk for n, b in self.boxes.items()}}
@@ -172,11 +172,12 @@ class State:
         for mount in c.mounts:
             assert mount.kind != "volume" or mount.source in self.disks, f"{c.name} starts before its volume {mount.source}"
         anonymous = compose and c.service in ("redis-slave", "sentinel", "ping-app")
-        box = Box(c, seen(c, compose=compose), Disk() if anonymous or not own else self.disks[c.name])
+        self.ids += 1
+        box = Box(c, seen(c, compose=compose, id=f"{c.name}-{self.ids}"), Disk() if anonymous or not own else self.disks[c.name])
         self.boxes[c.name] = box
         self.start(box)
         if compose:
-            box.seen = seen(c, compose=True, spec="compose", address=address or c.address)
+            box.seen = replace(box.seen, spec="compose", address=address or c.address)
 
     def stop(self, name: str, why: str) -> None:
         """A container stops for good; the rules on masters and on servers in rotation."""
@@ -193,7 +194,7 @@ class State:
             if stack.topology.registry == "etcd" and self.alive("etcd"):
                 assert self.keys.get(key) != f"{box.seen.address}:8000", f"{name} stops while its key is in etcd"
             elif stack.topology.registry == "static" and why == "replace":
-                assert f"app{box.made.index}" in self.drained, f"{name} stops while it is in rotation"
+                assert self.drained == {f"app{box.made.index}"}, f"{name} stops while {self.drained} and nobody else is out of rotation"
 
     def serves_by_proxy(self, stack: Stack) -> bool:
         """HAProxy stands, and will stand, and has more than one server of the same kind before and after."""

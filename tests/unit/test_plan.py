@@ -88,6 +88,11 @@ def test_a_redis_that_answers_is_well_whatever_docker_noted() -> None:
     assert not plan(LAST, standing(LAST, containers=lagging))
 
 
+def test_composes_containers_are_taken_over_even_where_their_hash_is_the_same() -> None:
+    made = plan(LAST, standing(LAST, containers=tuple(seen(c, compose=True) for c in LAST.containers)))
+    assert {a.subject for a in made.of(do.Replace)} == {c.name for c in LAST.containers}
+
+
 @pytest.mark.parametrize("fault", ("confd is stopped", "no answer"))
 def test_a_faulty_haproxy_is_mended(fault: str) -> None:
     made = plan(LAST, standing(LAST, proxy_fault=fault))
@@ -134,6 +139,7 @@ def test_everything_is_replaced_at_once_with_its_order() -> None:
         assert f"DeleteKey:/app/servers/app{index}" in earlier[f"Replace:silver-ping-app-{index}"]
         assert f"PutKey:/app/servers/app{index}" in earlier["Replace:silver-haproxy-1"]
         assert "Replace:silver-etcd-1" in earlier[f"DeleteKey:/app/servers/app{index}"]
+        assert index == 1 or f"PutKey:/app/servers/app{index - 1}" in earlier[f"DeleteKey:/app/servers/app{index}"]
 
 
 def test_ports_can_be_exchanged() -> None:

@@ -61,6 +61,11 @@ def test_backwards_the_role_comes_to_the_node_that_stays() -> None:
         assert move.id in before(made)[f"Remove:{leave}"]
 
 
+def test_the_app_that_knows_one_redis_only_comes_when_that_is_the_master() -> None:
+    made = plan(stack("step04-image"), at("step08-netdata", SLAVE2).observed())
+    assert f"MoveMaster:{SLAVE2}" in before(made)["Replace:silver-ping-app-1"]
+
+
 def test_a_lone_master_is_replaced_where_it_is_without_sentinels_near() -> None:
     made = plan(stack("step04-image", ("redis",)), at("step05-sentinel").observed())
     assert not made.of(do.MoveMaster)
@@ -128,6 +133,21 @@ def test_an_old_master_that_was_down_comes_back_as_a_replica(state: str, target:
     world.fail_over(SLAVE2)
     world.hit(5)
     play(world, stack(target), ways=5)
+
+
+def test_a_stopped_node_that_wakes_with_another_definition_goes_again() -> None:
+    world = at("step05-sentinel", SLAVE2, edited=("redis",))
+    for name in world.boxes:
+        world.become(name, "exited")
+    assert [a.subject for a in play(world, stack("step04-image")).of(do.Replace)].count(SLAVE2) == 1
+
+
+def test_replicas_come_after_the_node_that_has_the_newest_data() -> None:
+    world = at("step08-netdata", SLAVE2)
+    world.teardown()
+    made = plan(stack("step08-netdata"), world.observed(), spares())
+    for name in (MASTER, SLAVE1):
+        assert f"Run:{SLAVE2}" in before(made)[f"Run:{name}"]
 
 
 @pytest.mark.parametrize("edited", ((), ("redis",)))
@@ -273,6 +293,8 @@ def compose(master: str, counts: dict[str, int]) -> World:
     if master != MASTER:
         world.fail_over(master)
     world.hit(4)
+    # What the named volumes of the replicas say is old by now.
+    world.disks[SLAVE1].master, world.disks[SLAVE2].master = "", "10.0.7.99"
     assert max(b.disk.hits for b in world.redis().values()) == before_compose + 4
     return world
 

@@ -51,7 +51,7 @@ class World(State):
     def Unpause(self, a: do.Unpause) -> None:
         box = self.boxes[a.container.name]
         assert box.seen.state == "paused"
-        box.seen = seen(box.made)
+        box.seen = seen(box.made, id=box.seen.id)
         if box.made.service.startswith("redis"):
             assert box.master or not [m for m in self.masters() if m != a.container.name] or self.sentinels(), "two masters and nobody to tell them"
 
@@ -116,7 +116,8 @@ class World(State):
         self.drained.remove(a.server)
 
     def PutKey(self, a: do.PutKey) -> None:
-        assert self.alive("etcd")
+        app = self.at(a.value.partition(":")[0])
+        assert self.alive("etcd") and app and app.runs, f"{a.key} is put before {a.value} serves"
         self.keys[a.key] = a.value
 
     def DeleteKey(self, a: do.DeleteKey) -> None:
@@ -145,7 +146,7 @@ class World(State):
         box = self.boxes[name]
         health = "unhealthy" if state == "unhealthy" else ""
         real = "running" if state == "unhealthy" else state
-        box.seen = seen(box.made, state=real, health=health, ports=box.seen.ports if real in ("running", "paused") else ())
+        box.seen = seen(box.made, id=box.seen.id, state=real, health=health, ports=box.seen.ports if real in ("running", "paused") else ())
 
     def teardown(self) -> None:
         """Containers and the network go, volumes stay."""

@@ -231,7 +231,7 @@ def _missing(endpoint: Endpoint, named: str) -> EngineError:
     default = _default(endpoint)
     if shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/snap/bin"):
         what = _("the engine's socket is missing: {engine}. Docker is installed but not running").format(engine=named)
-        return Unreachable("stopped", what if default else _("there is no socket {engine}").format(engine=named), _start(endpoint), default)
+        return Unreachable("stopped", what, _start(endpoint), default)
     what = _("the engine's socket is missing: {engine}, and no Docker engine is installed here").format(engine=named)
     return Unreachable("missing", what, _("`invoke step00-install` installs one") if default else _start(endpoint), default)
 

@@ -13,6 +13,7 @@ from ..model.text import _
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .ports import Listener
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +47,7 @@ class Host:
         return self.context
 
     @cached_property
-    def listeners(self) -> list[tuple[str, int, str]]:
+    def listeners(self) -> list[Listener]:
         """(address, port, program) of everything that listens on a TCP port of the host, as seen once."""
         from .ports import parse_ss
 

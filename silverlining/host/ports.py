@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from ..model.text import _
 
-if TYPE_CHECKING:
-    from .host import Host
+Listener = tuple[str, int, str]
+EVERYWHERE = ("0.0.0.0", "*", "[::]", "::")
 
 
-def holder(host: Host, address: str, port: int) -> str:
+def holder(listeners: Iterable[Listener], address: str, port: int) -> str:
     """The program that listens on the port where `address` ("" for all) would listen, or "" if it is free."""
-    for where, number, who in host.listeners:
-        if number == port and (where in ("0.0.0.0", "*", "[::]", "::") or not address or where == address):
+    for where, number, who in listeners:
+        if number == port and (where in EVERYWHERE or not address or where == address):
             return who or _("a program of another user")
     return ""
 
 
-def parse_ss(text: str) -> list[tuple[str, int, str]]:
+def parse_ss(text: str) -> list[Listener]:
     """(address, port, program) of each line of `ss -Hltnp`; the program is "" where we may not see it."""
     found = []
     for line in text.splitlines():

@@ -190,7 +190,7 @@ def _refuse_taken_ports(desk: Desk, outcome: Outcome) -> None:
     held = {port for c in outcome.seen.containers for port in c.ports}
     for c in outcome.stack.containers:
         for address, outside, _inside in c.ports:
-            if outside not in held and (who := holder(desk.host, address, outside)):
+            if outside not in held and (who := holder(desk.host.listeners, address, outside)):
                 raise SilverliningError(
                     _("port {port}, which {name} needs, is taken by {who}").format(port=outside, name=c.name, who=who),
                     _("stop that program, or choose another port: --set ports.{setting}=…").format(setting=_port_setting(outcome.stack, outside)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from docker import APIClient
@@ -58,7 +59,5 @@ class Decoys:
                 self.client.remove_network,
                 lambda n: self.client.remove_volume(n, force=True),
             ):
-                try:
+                with suppress(NotFound):
                     end(name)
-                except NotFound:
-                    pass

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from silverlining.host import engine
-from silverlining.host.endpoint import find
+from silverlining.host.endpoint import Endpoint, find
 from silverlining.host.engine import Unreachable, connect
 from silverlining.model.errors import EngineError
 from silverlining.model.settings import Settings, load
@@ -156,18 +156,26 @@ def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine.shutil, "which", lambda *words, **options: None)
     error = refused(f"unix://{tmp_path}/no.sock")
     assert isinstance(error, Unreachable) and error.cause == "missing"
-    assert "no Docker engine is installed" in error.what and "step00-install" in error.hint
+    assert "no Docker engine is installed" in error.what and "DOCKER_HOST" in error.hint and not error.default
     monkeypatch.setattr(engine.shutil, "which", lambda *words, **options: "/usr/sbin/dockerd")
     assert "installed but not running" in refused(f"unix://{tmp_path}/no.sock").what
     path = tmp_path / "left.sock"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     error = refused(f"unix://{path}")
-    assert isinstance(error, Unreachable) and error.cause == "stopped" and "step00-install" in error.hint
+    assert isinstance(error, Unreachable) and error.cause == "stopped" and "DOCKER_HOST" in error.hint
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     error = refused(f"tcp://127.0.0.1:{port}")
-    assert isinstance(error, Unreachable) and error.cause == "stopped" and "on that host" in error.hint
+    assert isinstance(error, Unreachable) and error.cause == "stopped" and "DOCKER_HOST" in error.hint
+
+
+@pytest.mark.parametrize("path", ("/var/run/docker.sock", "/run/docker.sock"))
+def test_step00_is_named_where_it_helps(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts an engine at the default socket and nowhere else."""
+    monkeypatch.setattr(engine.shutil, "which", lambda *words, **options: None)
+    error = engine._missing(Endpoint(f"unix://{path}", "default socket", {}), "it")
+    assert isinstance(error, Unreachable) and error.default and "step00-install" in error.hint
 
 
 def test_no_permission(tmp_path: Path) -> None:

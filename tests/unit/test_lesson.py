@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import shlex
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 import steps
 from silverlining.model.lesson import Act, Lesson
-from silverlining.ops import checks, proofs
+from silverlining.ops import checks, compose, proofs
 from silverlining.ops.lesson import fill, placeholders, url_of
 
 from .builders import ROOT, stack
@@ -22,8 +24,9 @@ FILES = sorted((ROOT / "steps").glob("step*.py"))
 
 
 def words(step: str) -> dict[str, str]:
-    scene: Any = SimpleNamespace(stack=stack(step))
-    return placeholders(scene)
+    scene: Any = SimpleNamespace(stack=replace(stack(step), topology=steps.load(step).TOPOLOGY), desk=SimpleNamespace(host=None, store=None))
+    with patch.object(compose.program, "find", return_value=SimpleNamespace(prefix=lambda file: "docker compose -f compose.yaml")):
+        return placeholders(scene)
 
 
 @pytest.mark.parametrize(("step", "number", "act"), ACTS, ids=IDS)

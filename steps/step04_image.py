@@ -45,7 +45,7 @@ LESSON = Lesson(
             _("Each instruction of a Dockerfile adds a layer. The recipe can be read, repeated and reviewed; unchanged layers are not built again."),
             ("docker history --format 'table {{{{.Size}}}}\\t{{{{.CreatedBy}}}}' {image_app}",),
             _("The layers of the base image lie below those of the app."),
-            checks=(Check("containers"), Check("serves"), Check("apps")),
+            checks=(Check("containers"), Check("redis"), Check("serves"), Check("apps")),
         ),
         Act(
             _("The processes"),

@@ -145,5 +145,5 @@ def _peek(client: Any, stack: str, names: list[str], tools: str) -> dict[str, Re
     found: dict[str, RedisNode] = {}
     for line in text.splitlines():
         name, master, age = (*line.split(), "0")[:3]
-        found[name] = RedisNode("master", offset=int(age)) if master == "-" else RedisNode("slave", master, offset=int(age))
+        found[name] = RedisNode("master", offset=int(age)) if master in ("-", "no") else RedisNode("slave", master, offset=int(age))
     return found

@@ -163,7 +163,7 @@ def _conversation(action: Action) -> tuple[Argv, ...]:
         case MoveMaster(sentinel=sentinel):
             return (ask_sentinel(sentinel, "sentinel", "failover", "master"),)
         case AttachReplica(node=node, master_address=address):
-            return (ask_redis(node, "replicaof", address, "6379"),)
+            return (ask_redis(node, "replicaof", address, "6379"), ask_redis(node, "config", "rewrite"))
         case ResetSentinels(sentinels=sentinels):
             return tuple(ask_sentinel(s, "sentinel", "reset", "master") for s in sentinels)
         case Drain(haproxy=haproxy, server=server):

@@ -70,6 +70,7 @@ class Applier:
                 move_master(self.client, self.stack, master, target, sentinel, report)
             case do.AttachReplica(node=node, master_address=address):
                 demand(self.client, node, "redis-ask", "replicaof", address, "6379")
+                demand(self.client, node, "redis-ask", "config", "rewrite")
                 self.await_link(node, address, report)
             case do.ResetSentinels(sentinels=sentinels, replicas=replicas):
                 from .failover import reset_sentinels
@@ -185,6 +186,8 @@ class Applier:
 
     def _mend(self, c: Container, report: Report) -> None:
         report(_("mending"))
+        if not c.mend and c.health and execute(self.client, c.name, ("sh", "-c", c.health.command)).ok:
+            return  # Docker's word was old: it asks only once an interval.
         if c.mend and execute(self.client, c.name, c.mend).ok:
             self.await_ready(c, report)
             return

@@ -26,6 +26,7 @@ from .desk import Desk
 from .faults import explain
 
 SIDE_BY_SIDE = 24
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,14 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
     images = get_images(desk, topology)
     with lock(desk, images["tools"]):
         outcome = _plan(desk, topology, images)
-        show_plan(desk, outcome.plan)
-        perform(desk, outcome.plan, Applier(desk.host.client, outcome.stack))
+        settled = outcome
+        for _round in range(ROUNDS):
+            show_plan(desk, settled.plan)
+            perform(desk, settled.plan, Applier(desk.host.client, settled.stack))
+            # What slept in a volume (keys in etcd, say) is only seen once its service runs.
+            settled = _plan(desk, topology, images)
+            if not settled.plan:
+                break
     await_serving(desk, outcome.stack)
     prune(desk, missing)
     return outcome

@@ -42,6 +42,8 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     if desk.dry:
         return
     _confirm(desk)
+    if not volumes:
+        _keep_data(desk)
     tools = desk.store.plan_for(("tools",))["tools"]
     if tools.rung == "present":
         from ..model.stack import ImageRef
@@ -64,7 +66,9 @@ def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: li
     def end(container: Any) -> None:
         try:
             if container["State"] == "paused":
+                # What was paused must not go on for a moment: an old Redis master would look newest by what it wrote then.
                 client.unpause(container["Id"])
+                client.kill(container["Id"])
             client.stop(container["Id"])
             client.remove_container(container["Id"], v=True, force=True)
         except NotFound:
@@ -76,6 +80,16 @@ def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: li
         client.remove_network(network["Id"])
     for volume in volumes:
         client.remove_volume(volume["Name"])
+
+
+def _keep_data(desk: Desk) -> None:
+    """Compose's replicas have anonymous volumes, which go with them: the master role moves to the node whose volume stays."""
+    seen = desk.observe()
+    if any(c.compose for c in seen.containers):
+        from .compose import compose_leave
+        from .position import find
+
+        compose_leave(desk, find(desk, seen)[1], seen)
 
 
 def _built(desk: Desk) -> list[str]:

@@ -71,7 +71,13 @@ EXACT: tuple[tuple[do.Action, tuple[str, ...]], ...] = (
     (do.Mend(NGINX), ("docker restart silver-nginx-1",)),
     (do.Mend(LAST.of("haproxy")[0]), ("docker exec silver-haproxy-1 haproxy-mend",)),
     (do.MoveMaster("a", "b", "silver-sentinel-1"), ("docker exec silver-sentinel-1 redis-ask -p 26379 sentinel failover master",)),
-    (do.AttachReplica("silver-redis-slave-1", "10.0.7.10"), ("docker exec silver-redis-slave-1 redis-ask replicaof 10.0.7.10 6379",)),
+    (
+        do.AttachReplica("silver-redis-slave-1", "10.0.7.10"),
+        (
+            "docker exec silver-redis-slave-1 redis-ask replicaof 10.0.7.10 6379",
+            "docker exec silver-redis-slave-1 redis-ask config rewrite",
+        ),
+    ),
     (
         do.SeedReplica("silver-redis-slave-1", REDIS.image, "10.0.7.10"),
         (f"{HELPER} --mount type=volume,source=silver-redis-slave-1,target=/data silverlining/redis:old redis-seed 10.0.7.10 6379",),

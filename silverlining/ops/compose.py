@@ -56,8 +56,6 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         before = by_us.converge(desk, _before(topology))
         seen = _pretended(before.stack, seen) if desk.dry else desk.observe()
         stack = settle(stack, seen)
-    else:
-        voice.note(_("engine {version} at {endpoint} ({origin})").format(**by_us.vars_of(desk)))
     serving = program.find(desk.host, desk.store, dry=desk.dry)
     voice.note(_("Docker Compose {version}: {source}").format(version=serving.version, source=serving.source))
     if desk.dry:

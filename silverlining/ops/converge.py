@@ -41,8 +41,6 @@ class Outcome:
 
 def converge(desk: Desk, topology: Topology) -> Outcome:
     """Makes `topology` stand. Shows the plan as docker commands; with --dry that is all. Raises SilverliningError."""
-    voice = desk.voice
-    voice.note(_("engine {version} at {endpoint} ({origin})").format(**vars_of(desk)))
     if desk.dry:
         images = desk.planned_images(topology)
         outcome = _plan(desk, topology, images)
@@ -70,12 +68,6 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
     await_serving(desk, outcome.stack)
     prune(desk, missing)
     return outcome
-
-
-def vars_of(desk: Desk) -> dict[str, str]:
-    """The engine's facts for a line of text."""
-    engine = desk.host.engine
-    return {"version": engine.version, "endpoint": engine.endpoint, "origin": engine.origin}
 
 
 def _plan(desk: Desk, topology: Topology, images: dict[str, ImageRef]) -> Outcome:

@@ -1,14 +1,16 @@
-"""Step 00: sees to it that an engine answers; installs or starts one where it doesn't."""
+"""Sees to it that an engine answers; installs or starts one where it doesn't."""
 
 from __future__ import annotations
 
-from ..host.engine import Unreachable
 from ..model.text import _
 from .desk import Desk
 
 
-def ensure_engine(desk: Desk) -> bool:
-    """An engine that answers is left alone. False where a dry run has only shown what would bring one up. Raises EngineError."""
+def ensure_engine(desk: Desk) -> str:
+    """An engine that answers is left alone ("there"), else one is brought up ("new"); a dry run only shows how (""). Raises EngineError."""
+    from ..host.engine import Unreachable
+
+    result = "there"
     try:
         facts = desk.host.engine
     except Unreachable as error:
@@ -16,10 +18,13 @@ def ensure_engine(desk: Desk) -> bool:
             raise
         desk.voice.note(error.what)
         if not _bring_up(desk):
-            return False
-        facts = desk.host.engine
-    desk.voice.ok(_("engine {version} answers at {endpoint}").format(version=facts.version, endpoint=facts.endpoint))
-    return True
+            return ""
+        facts, result = desk.host.engine, "new"
+    words = {"version": facts.version, "endpoint": facts.endpoint, "origin": facts.origin}
+    desk.voice.ok(_("engine {version} answers at {endpoint} ({origin})").format(**words))
+    for note in facts.notes:
+        desk.voice.note(note)
+    return result
 
 
 def _bring_up(desk: Desk) -> bool:

@@ -11,6 +11,7 @@ from ..model.topology import Topology
 from . import checks
 from .converge import Outcome, converge
 from .desk import Desk
+from .install import ensure_engine
 from .lesson import placeholders, play, say, tell, url_of
 from .position import find
 from .scene import Scene
@@ -24,17 +25,17 @@ def run_step(desk: Desk, name: str) -> None:
     lesson: Lesson = module.LESSON
     desk.voice.title(f"{name}: {lesson.title}")
     desk.voice.text(lesson.summary)
-    if name == "step00-install":
-        from .install import ensure_engine
-
-        if not ensure_engine(desk):
-            return
+    engine = ensure_engine(desk)
+    if not engine:
+        return
     outcome = _bring_about(desk, topology)
     if outcome.dry:
         return
     scene = Scene(desk, outcome.stack)
     if outcome.plan or desk.play or name == "step00-install":
         play(scene, lesson, placeholders(scene))
+        if engine == "there" and not outcome.plan:
+            desk.voice.note(_("nothing to do: the engine was there already, and nothing else stands"))
     else:
         tell(scene, [checks.run(scene, check) for check in lesson.checks])
         desk.voice.note(_("nothing to do: {name} stands as it should. `--play` plays its lesson again.").format(name=name))
@@ -53,6 +54,8 @@ def deploy_all(desk: Desk) -> None:
     """Straight to the last state of the course; without changes it verifies the live state. Raises SilverliningError."""
     topology: Topology = steps.load(steps.LAST).TOPOLOGY
     desk.voice.title(_("deploy-all: {stack}").format(stack=desk.settings.stack))
+    if not ensure_engine(desk):
+        return
     outcome = converge(desk, topology)
     if outcome.dry:
         return

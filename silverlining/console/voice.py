@@ -130,9 +130,9 @@ class Voice:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     @contextmanager
-    def progress(self) -> Iterator[Board]:
-        """Live lines, one for each thing that is under way."""
-        board: Board = LiveBoard(self) if self.terminal and not self.quiet else Board(self)
+    def progress(self, slow: bool = False) -> Iterator[Board]:
+        """Live lines, one for each thing that is under way; in a pipe a line when it is done, and for `slow` things when it begins."""
+        board: Board = LiveBoard(self) if self.terminal and not self.quiet else Board(self, slow)
         try:
             yield board
         finally:
@@ -160,12 +160,15 @@ def _folded(line: str, width: int) -> str:
 class Board:
     """Progress as plain lines: one when something is done. Also the base of the live one."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Voice, slow: bool = False) -> None:
         self.voice = voice
+        self.slow = slow
         self.started: dict[str, float] = {}
 
     def update(self, name: str, words: str) -> None:
         """`name` is under way, and this is where it is."""
+        if self.slow and name not in self.started:
+            self.voice.write(f"  … {name}")
         self.started.setdefault(name, time.monotonic())
 
     def done(self, name: str, words: str = "") -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from .actions import Action, DeleteKey, Drain, PutKey, Readmit, Replace
+from .draft import Draft
 from .observed import Observed
 from .stack import Stack, server_key
-
-if TYPE_CHECKING:
-    from .plan import Draft
 
 APP_KEY = re.compile(r"/app/servers/app(\d+)$")
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from .actions import Action, AttachReplica, ForgetMaster, Mend, MoveMaster, Remove, Replace, ResetSentinels, Run, SeedReplica, Start, Unpause
+from .draft import Draft
 from .errors import Unhealthy
 from .observed import Observed, RedisNode, SeenContainer
 from .stack import Container, Stack
 from .text import _
-
-if TYPE_CHECKING:
-    from .plan import Draft
 
 ANCHOR = "redis-master"
 NODES = (ANCHOR, "redis-slave")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from ..host.exec import demand, execute, last_lines, pause
@@ -12,10 +13,13 @@ from ..host.observe import redis_fields
 from ..model import actions as do
 from ..model.commands import FORGET, LOG_OPTIONS
 from ..model.errors import Conflict, Unhealthy
+from ..model.observed import SeenContainer
 from ..model.stack import Container, Stack
 from ..model.text import _
 
 Report = Callable[[str], None]
+# Where no app is registered yet, HAProxy has no servers to wait for.
+SERVERS_WITHIN = 10
 
 
 class Applier:
@@ -45,9 +49,7 @@ class Applier:
             case do.Run(container=c):
                 self.run(c, report)
             case do.Replace(old=old, container=c):
-                report(_("stopping the old one"))
-                self.remove(old.id or old.name)
-                self.run(c, report)
+                self._replace(old, c, report)
             case do.Remove(old=old):
                 report(_("stopping"))
                 self.remove(old.id or old.name)
@@ -109,6 +111,25 @@ class Applier:
                 raise Conflict(_("{name} can't start: {words}").format(name=c.name, words=words), _("free that port, or choose another")) from None
             raise
         self.await_ready(c, report)
+
+    def _replace(self, old: SeenContainer, c: Container, report: Report) -> None:
+        """The old one goes, the new one comes. While a public port has nobody behind it, new connections to it wait."""
+        from .hold import held
+
+        public = tuple(outside for address, outside, _inside in c.ports if not address and outside in old.ports and old.running)
+        with held(self.client, self.stack.name, self.stack.tools.reference, public) if public else nullcontext():
+            report(_("stopping the old one"))
+            self.remove(old.id or old.name)
+            self.run(c, report)
+            if c.service == "haproxy":
+                self._await_servers(c.name, report)
+
+    def _await_servers(self, haproxy: str, report: Report) -> None:
+        """A new HAProxy that gets its servers from etcd is healthy before it has them: requests that came now would be refused."""
+        report(_("waiting for its servers"))
+        end = time.monotonic() + min(self.deadline, SERVERS_WITHIN)
+        while "app" not in execute(self.client, haproxy, ("haproxyctl", "show", "servers", "state", "webserver")).text and pause(0.05, end):
+            pass
 
     def remove(self, name: str) -> None:
         """Stops a container with its own signal and grace and removes it; its named volumes stay. Gone already is fine."""

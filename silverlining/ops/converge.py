@@ -96,7 +96,7 @@ def get_images(desk: Desk, topology: Topology) -> dict[str, ImageRef]:
     if not missing:
         return desk.planned_images(topology)
     desk.voice.title(_("Images"))
-    with desk.voice.progress() as board:
+    with desk.voice.progress(slow=True) as board:
 
         def show(progress: Any) -> None:
             name = _("image {name}").format(name=progress.image)

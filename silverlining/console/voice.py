@@ -181,6 +181,10 @@ class Board:
         self.started.pop(name, None)
         self.voice.fail(name)
 
+    def dropped(self, name: str) -> None:
+        """`name` was given up because of something else."""
+        self.started.pop(name, None)
+
     def close(self) -> None:
         """Ends the display."""
 
@@ -216,6 +220,10 @@ class LiveBoard(Board):
     def failed(self, name: str) -> None:
         self.words.pop(name, None)
         super().failed(name)
+
+    def dropped(self, name: str) -> None:
+        self.words.pop(name, None)
+        super().dropped(name)
 
     def close(self) -> None:
         self._live.stop()

@@ -79,7 +79,13 @@ _ALL = (
     _stand_in("python", "python:3.11-slim-bookworm", "debian-bookworm"),
     _stand_in("netdata", "netdata/netdata:v1.37.1", "debian-bookworm"),
     Image("redis", "builds/redis", (("BASE", "upstream/redis"),), (("conf/redis.conf.j2", "redis.conf"),)),
-    Image("sentinel", "builds/sentinel", (("BASE", "redis"),), (("conf/sentinel.conf.j2", "sentinel.conf"),)),
+    Image(
+        "sentinel",
+        "builds/sentinel",
+        (("BASE", "upstream/redis"),),
+        # The scripts that both have, but not Redis' configuration: an edit of that must not replace the Sentinels.
+        (("conf/sentinel.conf.j2", "sentinel.conf"), *((f"builds/redis/{name}", name) for name in ("redis-ask", "redis-common.sh", "redis-health"))),
+    ),
     Image("etcd", "builds/etcd", (("BASE", "debian"), ("ETCD", "upstream/etcd"))),
     Image("django", "builds/django", (("BASE", "upstream/python"),), (APT, ("app/requirements.txt", "requirements.txt"))),
     Image(

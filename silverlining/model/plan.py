@@ -57,8 +57,14 @@ def refuse_conflicts(stack: Stack, seen: Observed, waking: Iterable[str] = ()) -
             if port in ports:
                 raise Conflict(
                     _("port {port} is taken by container {name}").format(port=port, name=foreign.name),
-                    _("stop that container, or choose another port (settings, ports)"),
+                    _("stop that container, or choose another port: {flag}").format(flag=port_flag(stack, port)),
                 )
+
+
+def port_flag(stack: Stack, port: int) -> str:
+    """The flag that chooses another host port instead of `port`; a scaled service counts up from its setting."""
+    below = {value: name for name, value in vars(stack.settings.ports).items() if value <= port}
+    return f"--set ports.{below[max(below)] if below else 'web'}=…"
 
 
 def withdrawn(plan: Plan, stack: Stack) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ..model import actions as do
 from ..model.commands import FORGET, LOG_OPTIONS
 from ..model.errors import Conflict, Unhealthy
 from ..model.observed import SeenContainer
+from ..model.plan import port_flag
 from ..model.stack import Container, Stack
 from ..model.text import _
 
@@ -108,7 +109,11 @@ class Applier:
         except APIError as error:
             words = str(error.explanation)
             if "already allocated" in words or "already in use" in words:
-                raise Conflict(_("{name} can't start: {words}").format(name=c.name, words=words), _("free that port, or choose another")) from None
+                port = next((outside for _a, outside, _i in c.ports if f":{outside}" in words), 0)
+                raise Conflict(
+                    _("{name} can't start: port {port} is taken ({words})").format(name=c.name, port=port or "?", words=words.strip()),
+                    _("free that port, or choose another: {flag}").format(flag=port_flag(self.stack, port)),
+                ) from None
             raise
         self.await_ready(c, report)
 

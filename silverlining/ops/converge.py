@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,7 +15,7 @@ from ..model.errors import SilverliningError, Unhealthy
 from ..model.images import IMAGE_LABEL
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
-from ..model.plan import withdrawn
+from ..model.plan import port_flag, withdrawn
 from ..model.stack import ImageRef, Stack
 from ..model.text import _
 from ..model.topology import Topology
@@ -126,7 +124,7 @@ def lock(desk: Desk, tools: ImageRef) -> Any:
     """The stack's lock: one writer at a time."""
     from ..host.lock import Lock
 
-    return Lock(desk.host.client, desk.settings.stack, tools.reference, f"{getpass.getuser()}@{socket.gethostname()}")
+    return Lock(desk.host.client, desk.settings.stack, tools.reference)
 
 
 def show_plan(desk: Desk, plan: Plan) -> None:
@@ -165,8 +163,9 @@ def perform(desk: Desk, plan: Plan, applier: Applier) -> None:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     action = running.pop(future)
                     if error := future.exception():
+                        # What was only stopped because something else has failed is no failure of its own.
+                        (board.dropped if failure and isinstance(error, KeyboardInterrupt) else board.failed)(title(action))
                         failure = failure or error
-                        board.failed(title(action))
                         STOP.set()
                     else:
                         done.add(action.id)
@@ -192,12 +191,8 @@ def _refuse_taken_ports(desk: Desk, outcome: Outcome) -> None:
             if outside not in held and (who := holder(desk.host.listeners, address, outside)):
                 raise SilverliningError(
                     _("port {port}, which {name} needs, is taken by {who}").format(port=outside, name=c.name, who=who),
-                    _("stop that program, or choose another port: --set ports.{setting}=…").format(setting=_port_setting(outcome.stack, outside)),
+                    _("stop that program, or choose another port: {flag}").format(flag=port_flag(outcome.stack, outside)),
                 )
-
-
-def _port_setting(stack: Stack, port: int) -> str:
-    return next((name for name, value in vars(stack.settings.ports).items() if value == port), "web")
 
 
 def entry_of(stack: Stack) -> tuple[str, int, str] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..model import labels
 from ..model.commands import docker, line, remove
-from ..model.errors import SilverliningError
+from ..model.errors import Conflict, SilverliningError
 from ..model.images import IMAGE_LABEL
 from ..model.text import _
 from .converge import lock
@@ -19,13 +19,16 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     """Removes what carries exactly our stack's label. Says what goes and asks first. Raises SilverliningError."""
     client, voice, stack = desk.host.client, desk.voice, desk.settings.stack
     mine = {"label": f"{labels.STACK}={stack}"}
-    containers = [c for c in client.containers(all=True, filters=mine) if c["Labels"].get(labels.HELPER) != "lock"]
+    there = client.containers(all=True)
+    own = [c for c in there if (c["Labels"] or {}).get(labels.STACK) == stack]
+    containers = [c for c in own if c["Labels"].get(labels.HELPER) != "lock"]
     networks = client.networks(filters=mine)
     named = (client.volumes(filters=mine)["Volumes"] or []) if volumes else []
     built = _built(desk) if images else []
     if not (containers or networks or named or built):
         voice.note(_("nothing of {stack} stands: there is nothing to do").format(stack=stack))
         return
+    _refuse_guests([c for c in there if c not in own], networks, named)
     voice.title(_("This removes"))
     keys = _keys(desk) if volumes and named else ""
     names = [c["Names"][0].lstrip("/") for c in containers]
@@ -52,12 +55,49 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
             _remove(client, containers, networks, named)
     else:
         _remove(client, containers, networks, named)
-    for tag in built:
-        client.remove_image(tag, force=False)
+    kept = _remove_images(client, built)
+    built = [tag for tag in built if tag not in kept]
     parts = [_("{count} containers").format(count=len(containers)), _("{count} networks").format(count=len(networks))]
     parts += [_("{count} volumes").format(count=len(named))] if named else []
     parts += [_("{count} images").format(count=len(built))] if built else []
     voice.ok(_("removed: {parts}").format(parts=", ".join(parts)) + ("" if volumes else _("; the data stays in its volumes")))
+    if kept:
+        voice.note(_("these images stay, others use them: {names}").format(names=", ".join(kept)))
+
+
+def _refuse_guests(foreign: list[Any], networks: list[Any], volumes: list[Any]) -> None:
+    """Raises Conflict where a container that isn't ours uses what is to go, before anything has gone."""
+    for c in foreign:
+        name = c["Names"][0].lstrip("/")
+        for network in networks:
+            if c["State"] in ("running", "paused") and network["Name"] in c["NetworkSettings"]["Networks"]:
+                raise Conflict(
+                    _("container {name}, which isn't of this stack, is on its network {network}").format(name=name, network=network["Name"]),
+                    _("`docker network disconnect {network} {name}`, then run the same command again").format(name=name, network=network["Name"]),
+                )
+        for volume in volumes:
+            if volume["Name"] in {m.get("Name") for m in c["Mounts"]}:
+                raise Conflict(
+                    _("container {name}, which isn't of this stack, uses its volume {volume}").format(name=name, volume=volume["Name"]),
+                    _("remove that container, or leave --volumes out"),
+                )
+
+
+def _remove_images(client: Any, tags: list[str]) -> list[str]:
+    """Removes images; gives those that somebody's container still uses."""
+    from docker.errors import APIError, ImageNotFound
+
+    kept = []
+    for tag in tags:
+        try:
+            client.remove_image(tag, force=False)
+        except ImageNotFound:
+            continue
+        except APIError as error:
+            if error.status_code != 409:
+                raise
+            kept.append(tag)
+    return kept
 
 
 def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: list[Any]) -> None:

@@ -51,6 +51,7 @@ class Course:
         self.settings: dict[str, str] = {
             "SILVERLINING_STACK": stack,
             "SILVERLINING_NETWORK_SUBNET": self.subnet,
+            "SILVERLINING_DEADLINE": "90",
             **{f"SILVERLINING_PORTS_{name.upper()}": str(port) for name, port in self.ports.items()},
         }
 

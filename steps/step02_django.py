@@ -37,7 +37,7 @@ LESSON = Lesson(
             _("By hand"),
             _("A throwaway container has Python and Django. A project is made in it as on any machine; with the container it is gone."),
             (
-                "docker run --rm {image_django} sh -c 'cd /tmp && django-admin startproject django_app && cd django_app && "
+                "docker run --rm --network none {image_django} sh -c 'cd /tmp && django-admin startproject django_app && cd django_app && "
                 "python3 manage.py makemigrations && python3 manage.py migrate --verbosity 0 && "
                 "(python3 manage.py runserver --noreload 0.0.0.0:8000 >/tmp/log 2>&1 &) && "
                 "for try in $(seq 60); do python3 -c \"import urllib.request as u; "

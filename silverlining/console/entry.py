@@ -114,7 +114,7 @@ def _pairs(given: list[str]) -> dict[str, str]:
 
     for text in given:
         if "=" not in text:
-            raise SettingsError(_("--set {text}: write it as path=value").format(text=text))
+            raise SettingsError(_("--set {text}: write it as path=value").format(text=text), _("for example --set ports.web=8081"))
     return dict(text.split("=", 1) for text in given)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STAGE_LABEL = "io.silverlining.stage"
 LOG_LINES = 20
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"Step \d+/\d+ : ")
 _LAYER = re.compile(r" ---> ([0-9a-f]{12})")
 _FROM = re.compile(r"^FROM\s.*$\n?", re.IGNORECASE | re.MULTILINE)
@@ -86,7 +87,7 @@ def build(
         ):
             if event.get("error"):
                 raise BuildFailed(image.name, current, str(event["error"]).strip(), log)
-            for line in str(event.get("stream", "")).splitlines():
+            for line in _COLOUR.sub("", str(event.get("stream", ""))).splitlines():
                 if found := _LAYER.match(line):
                     layers.add(found[1])
                 elif line.strip():

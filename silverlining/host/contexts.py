@@ -33,6 +33,9 @@ PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 class ContextError(SilverliningError):
     """A build context can't be put together: a file is missing, or a template can't be rendered."""
 
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint or _("mend that, then run the same command again; in a checkout of git, `git status` shows what was edited"))
+
 
 @dataclass(frozen=True)
 class File:
@@ -113,8 +116,12 @@ class Contexts:
                 yield target, self._read(image, path)
         for variant in image.variants:
             if variant.needs and self._images.confd_binary:
-                path = Path(self._images.confd_binary).expanduser()
-                yield variant.needs, File(0o755, self._read(image, self._root / path).data)
+                path = self._root / Path(self._images.confd_binary).expanduser()
+                try:
+                    yield variant.needs, File(0o755, path.read_bytes())
+                except OSError as error:
+                    what = f"images.confd_binary: {self._images.confd_binary}: {error.strerror}"
+                    raise ContextError(what, _("name a confd binary, or leave the setting empty")) from None
 
     def _tree(self, image: Image, top: Path, prefix: str) -> Iterator[tuple[str, File]]:
         if not top.is_dir():
@@ -195,7 +202,9 @@ def _ca_bundle(build: BuildSettings, environ: Mapping[str, str]) -> bytes:
         try:
             return Path(build.ca_bundle).expanduser().read_bytes()
         except OSError as error:
-            raise ContextError(f"build.ca_bundle: {build.ca_bundle}: {error.strerror}") from None
+            raise ContextError(
+                f"build.ca_bundle: {build.ca_bundle}: {error.strerror}", _("name a file with CA certificates, or leave the setting empty")
+            ) from None
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         if environ.get(name) and Path(environ[name]).is_file():
             return Path(environ[name]).read_bytes()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..model.errors import SettingsError
 from ..model.images import BUILT, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE_LABEL, Image, closure, mirrored, split_reference
+from ..model.text import _
 from .build import BuildFailed
 from .climb import MIRROR, NAMED, OFFICIAL, PRESENT, Climb, Got, ImageUnavailable, Progress, Workshop
 from .contexts import ContextError, Contexts
@@ -63,6 +66,9 @@ class ImageStore:
         self._catalogue = catalogue
         self._mirror = settings.images.mirror
         self._references = settings.images.references
+        for name in self._references.keys() - catalogue.keys():
+            near = get_close_matches(name, catalogue) or [known for known in catalogue if known.endswith(f"/{name}")] or list(catalogue)
+            raise SettingsError(_("images.references: there is no image {name}").format(name=name), _("use {names}").format(names=", ".join(near)))
         self.contexts = Contexts(root, variables, settings.images, catalogue)
         self._workshop = Workshop(api, self.contexts, settings.build, runner or Local(), environ, report)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .text import _
+
 
 class SilverliningError(Exception):
     """An error for people. `what` says what happened and why, `hint` the next thing to do or to run."""
@@ -17,6 +19,9 @@ class SilverliningError(Exception):
 
 class SettingsError(SilverliningError):
     """A setting is unknown, of the wrong type or out of range; `what` begins with its path."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint or _("docs/silverlining.example.yaml says what each setting may be"))
 
 
 class Conflict(SilverliningError):

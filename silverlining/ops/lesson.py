@@ -11,6 +11,7 @@ from ..model.stack import Stack
 from ..model.text import _
 from . import checks, proofs
 from .converge import entry_of
+from .desk import Desk
 from .scene import Scene
 
 
@@ -39,7 +40,7 @@ def play_act(scene: Scene, act: Act, words: dict[str, str]) -> None:
         voice.note(fill(act.look, words))
     for proof in act.proofs:
         proofs.find(proof.name)(scene, proof.service)
-    tell(scene, [checks.run(scene, check) for check in act.checks])
+    tell(scene, checks.run_all(scene, act.checks))
 
 
 def tell(scene: Scene, results: list[checks.Result]) -> None:
@@ -52,7 +53,7 @@ def tell(scene: Scene, results: list[checks.Result]) -> None:
         raise SilverliningError(_("{count} of {all} checks failed: {names}").format(count=len(failed), all=len(results), names=names), failed[0].hint)
 
 
-def say(scene: Scene, result: checks.Result) -> None:
+def say(scene: Scene | Desk, result: checks.Result) -> None:
     """One result: a line if it is good; expected, seen and what to try if not."""
     if result.ok:
         scene.voice.ok(f"{result.name}: {result.seen}")

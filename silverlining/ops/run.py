@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import steps
 
-from ..model.errors import SilverliningError
+from ..model.errors import EngineError, SilverliningError
 from ..model.lesson import Lesson
 from ..model.text import _
 from ..model.topology import Topology
@@ -37,7 +37,7 @@ def run_step(desk: Desk, name: str) -> None:
         if engine == "there" and not outcome.plan:
             desk.voice.note(_("nothing to do: the engine was there already, and nothing else stands"))
     else:
-        tell(scene, [checks.run(scene, check) for check in lesson.checks])
+        tell(scene, checks.run_all(scene, lesson.checks))
         desk.voice.note(_("nothing to do: {name} stands as it should. `--play` plays its lesson again.").format(name=name))
     _close(desk, outcome)
 
@@ -83,7 +83,12 @@ def check(desk: Desk, step: str = "") -> tuple[bool, list[checks.Result]]:
     """Runs the checks of a step (or of the one that stands). Gives whether all are good, and each result."""
     if step and step not in steps.NAMES:
         raise SilverliningError(_("there is no step {step}").format(step=step), _("one of: {names}").format(names=", ".join(steps.NAMES)))
-    seen = desk.observe()
+    try:
+        seen = desk.observe()
+    except EngineError as error:
+        silent = checks.Result("engine", False, checks.AN_ENGINE, error.what, error.hint)
+        say(desk, silent)
+        return False, [silent]
     if step:
         topology = steps.load(step).TOPOLOGY
         stack = desk.stack(topology, desk.planned_images(topology), seen)
@@ -92,7 +97,7 @@ def check(desk: Desk, step: str = "") -> tuple[bool, list[checks.Result]]:
         step = position.step
     scene = Scene(desk, stack)
     desk.voice.title(_("check {step}").format(step=step))
-    results = [checks.run(scene, one) for one in steps.load(step).LESSON.checks]
+    results = checks.run_all(scene, steps.load(step).LESSON.checks)
     for result in results:
         say(scene, result)
     return all(result.ok for result in results), results

@@ -102,9 +102,9 @@ class Course:
         """What a task says with --json; standard output holds nothing else."""
         return json.loads(self.run(*words, "--json"))
 
-    def checks(self, *words: str) -> dict[str, dict[str, Any]]:
+    def checks(self, *words: str, **more: str) -> dict[str, dict[str, Any]]:
         """Every check's result by its name, good or not."""
-        done = self.invoke("check", "--json", *words)
+        done = self.invoke("check", "--json", *words, **more)
         data = json.loads(done.stdout)
         assert done.returncode == (0 if data["ok"] else 1), done.stderr
         return {one["name"]: one for one in data["checks"]}

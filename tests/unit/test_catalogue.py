@@ -17,9 +17,9 @@ def test_the_catalogue_is_whole() -> None:
 
 
 def test_closure_stops_at_what_is_served() -> None:
-    assert closure(["sentinel"]) == ("debian", "upstream/redis", "redis", "sentinel")
-    assert closure(["sentinel"], {"upstream/redis"}) == ("upstream/redis", "redis", "sentinel")
-    assert closure(["sentinel", "redis"], lambda name: True) == ("sentinel", "redis")
+    assert closure(["app"]) == ("debian-bookworm", "upstream/python", "django", "app")
+    assert closure(["app"], {"upstream/python"}) == ("upstream/python", "django", "app")
+    assert closure(["app", "redis"], lambda name: True) == ("app", "redis")
 
 
 def test_references_are_taken_apart() -> None:

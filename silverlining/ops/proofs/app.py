@@ -40,7 +40,8 @@ def restarts_gunicorn(scene: Scene, service: str) -> None:
         return words if words.isdigit() else ""
 
     old = scene.until(pid, _("gunicorn running in {container}").format(container=container), 10)
-    scene.demand(container, "kill", "-9", old)
+    # The shell's own kill: the program is in few images.
+    scene.demand(container, "sh", "-c", f"kill -9 {old}")
     new = scene.until(lambda: (now := pid()) != old and now, _("another gunicorn in {container}").format(container=container), 20)
     scene.until(lambda: scene.ask(container, "app-health").ok, _("{container} healthy").format(container=container), 20)
     scene.voice.ok(_("gunicorn was process {old}, was killed, and is process {new} now").format(old=old, new=new))

@@ -21,6 +21,7 @@ def _served_by(scene: Scene, requests: int) -> Counter[str]:
 def round_robin(scene: Scene, service: str) -> None:
     """Twice as many hits as servers: each server answers."""
     apps = {c.name for c in scene.stack.of("ping-app")}
+    scene.until(lambda: list(scene.servers().values()).count("UP") == len(apps), _("all servers up in HAProxy"), hint="invoke check")
     found = _served_by(scene, 4 * len(apps))
     scene.voice.table((_("container"), _("hits")), [(name, str(found[name])) for name in sorted(found)])
     claim(set(found) == apps, _("not every container answered: {found}").format(found=dict(found)))

@@ -1,0 +1,188 @@
+"""Step 09 on a real engine: Compose takes the stack over and gives it back, with all hits, after a scale, a failover, an edit and a kill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .course import Course, until
+
+FIND = """
+from invoke import Context
+from silverlining.console.voice import Voice
+from silverlining.host import compose
+from silverlining.ops.desk import Desk, read_settings
+desk = Desk(Context(), read_settings({}), Voice(quiet=True))
+print(compose.find(desk.host, desk.store).prefix(compose.file_path()))
+"""
+
+
+def prefix(course: Course) -> str:
+    """What stands in front of a Compose command here: the one that serves the step."""
+    return subprocess.check_output([sys.executable, "-c", FIND], cwd=course.checkout, env=course.environment(), text=True).strip()
+
+
+def shell(course: Course, line: str, place: Path | None = None, **more: str) -> str:
+    """A command line that must succeed; gives what it said on both streams."""
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=place or course.checkout, env=course.environment(**more), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
+
+
+def register(course: Course, place: Path | None = None) -> None:
+    """The script that stands beside the file."""
+    shell(course, "sh compose-register.sh", place, COMPOSE=prefix(course))
+
+
+def keys(course: Course) -> list[str]:
+    """The app servers that etcd knows."""
+    return course.ask(course.name("etcd"), "etcdctl", "get", "--prefix", "--keys-only", "/app/servers/app").split()
+
+
+def stands_by_compose(course: Course) -> None:
+    """Everything is Compose's, good, and as the step says."""
+    assert all("com.docker.compose.service" in entry["Labels"] for entry in course.mine())
+    course.must_be_at("step09-compose")
+    course.must_be_green()
+    assert course.sentinel_counts() == {("2", "2")}
+
+
+def stands_by_us(course: Course) -> None:
+    """Nothing of Compose is left."""
+    assert not any("com.docker.compose.service" in entry["Labels"] for entry in course.mine())
+    course.must_be_at("step08-netdata")
+    course.must_be_green()
+    assert course.sentinel_counts() == {("2", "2")}
+
+
+def test_a_bare_host(course: Course) -> None:
+    dry = course.run("step09-compose", "--dry")
+    assert "docker compose -f compose.yaml up -d" in dry
+    assert not course.ids() and not course.networks() and not course.volumes() and not (course.checkout / "compose.yaml").exists()
+    assert "Docker Compose" in course.run("step09-compose"), "the step says which Compose serves"
+    stands_by_compose(course)
+    course.must_stand_still("step09-compose")
+
+
+def test_scaled_containers_share_no_data_directory(course: Course) -> None:
+    volumes = [
+        mount["Name"]
+        for name in course.ids()
+        if "-redis-" in name or "-sentinel-" in name
+        for mount in course.client.inspect_container(name)["Mounts"]
+        if mount["Destination"] == "/data"
+    ]
+    assert len(volumes) == len(set(volumes)) == 6
+
+
+def test_registration_follows_a_scale_and_the_step_goes_back_to_its_numbers(course: Course) -> None:
+    for count in (5, 2):
+        shell(course, f"{prefix(course)} scale ping-app={count}")
+        register(course)
+        assert len(keys(course)) == count
+    course.run("step09-compose")
+    assert len(keys(course)) == 3
+    stands_by_compose(course)
+
+
+def test_an_edit_of_the_app_loses_no_request(course: Course) -> None:
+    before = course.ids()
+    course.edit("conf/gunicorn.conf.py.j2", "keepalive = 75", "keepalive = 76")
+    with course.load() as load:
+        until(lambda: len(load.numbers) > 50, "the load runs")
+        course.run("step09-compose")
+    load.must_be_whole()
+    apps = {course.name("ping-app", n) for n in (1, 2, 3)}
+    assert apps <= course.changed(before) <= {*apps, course.name("secrets")}
+    stands_by_compose(course)
+
+
+def test_an_edit_of_redis_after_a_failover_loses_no_hit(course: Course) -> None:
+    assert course.fail_over() != course.name("redis-master")
+    course.edit("conf/redis.conf.j2", "appendonly yes", "appendonly yes\nslowlog-max-len 77")
+    with course.load() as load:
+        until(lambda: len(load.numbers) > 50, "the load runs")
+        course.run("step09-compose")
+    assert not load.falls(), load.falls()[:5]
+    stands_by_compose(course)
+
+
+def test_back_and_forth_after_a_scale_and_a_failover_loses_no_hit(course: Course) -> None:
+    shell(course, f"{prefix(course)} scale ping-app=4 redis-slave=3")
+    register(course)
+    until(lambda: course.sentinel_counts() == {("3", "2")}, "the Sentinels know the third replica")
+    sentinel = course.name("sentinel")
+    course.ask(sentinel, "redis-ask", "-p", "26379", "sentinel", "failover", "master")
+    until(lambda: course.master() not in ("", course.name("redis-master")), "another master", 60, 0.5)
+    with course.load() as load:
+        until(lambda: len(load.numbers) > 50, "the load runs")
+        course.run("deploy-all", "--yes")
+        stands_by_us(course)
+        course.run("step09-compose")
+        stands_by_compose(course)
+    assert not load.falls(), load.falls()[:5]
+    assert course.count() >= max(load.numbers)
+
+
+def test_teardown_keeps_the_data_of_a_master_whose_volume_has_no_name(course: Course) -> None:
+    course.fail_over()
+    last = course.hit()
+    course.run("teardown", "--yes")
+    assert not course.ids()
+    course.run("step09-compose")
+    assert course.count() >= last
+    stands_by_compose(course)
+
+
+@pytest.mark.parametrize("after", ["sentinel failover", "up -d redis-master", "up -d etcd", "up -d ping-app", "--no-start haproxy"])
+@pytest.mark.parametrize("then", ["step09-compose", "deploy-all"])
+def test_a_run_that_was_killed_is_gone_on_with(course: Course, after: str, then: str) -> None:
+    course.run("deploy-all", "--yes")
+    last = course.hit()
+    log = course.checkout / "killed.log"
+    with log.open("w") as stream:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "invoke", "step09-compose"],
+            cwd=course.checkout,
+            env=course.environment(PYTHONUNBUFFERED="1"),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+        try:
+            until(lambda: after in log.read_text() or run.poll() is not None, f"the run gets to: {after}", 120, 0.05)
+        finally:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+    course.run(then, "--yes")
+    assert course.count() >= last
+    (stands_by_compose if then == "step09-compose" else stands_by_us)(course)
+
+
+def test_the_file_works_for_somebody_who_has_nothing_else(course: Course, tmp_path: Path) -> None:
+    course.run("step09-compose")
+    for name in ("compose.yaml", "compose-register.sh"):
+        shutil.copy(course.checkout / name, tmp_path)
+    own = prefix(course).replace(str(course.checkout), str(tmp_path))
+    course.clean()
+    said = shell(course, f"{own} up -d --wait", tmp_path)
+    assert "warn" not in said.lower(), said
+    register(course, tmp_path)
+    until(lambda: len(keys(course)) == 3 and course.checks()["haproxy"]["ok"], "HAProxy has the servers")
+    first = course.hit()
+    shell(course, f"{own} down", tmp_path)
+    said = shell(course, f"{own} up -d --wait", tmp_path)
+    assert "warn" not in said.lower(), said
+    register(course, tmp_path)
+    until(lambda: course.checks()["haproxy"]["ok"], "HAProxy has the servers")
+    assert course.hit() > first, "the volumes by name outlive `down`"
+    course.must_stand_still("step09-compose")

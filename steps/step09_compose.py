@@ -1,6 +1,6 @@
 """Step 09: the same stack from a Compose file that is generated from the topology."""
 
-from silverlining.model.lesson import Act, Check, Lesson, Proof
+from silverlining.model.lesson import Act, Check, Lesson
 from silverlining.model.text import _
 
 from .step08_netdata import TOPOLOGY as BEFORE
@@ -50,12 +50,12 @@ LESSON = Lesson(
                 "Nobody knows the new containers' addresses before they run. A script asks Compose for them and puts them into etcd, as the article"
                 " does; it also deletes the keys of those that are gone. confd does the rest."
             ),
-            ("COMPOSE='{compose}' sh {register}", "docker exec {etcd} etcdctl get --prefix /app/servers/"),
+            ("COMPOSE='{compose}' sh {register}", "docker exec {etcd} etcdctl get --prefix /app/servers/", "curl -sS {url}"),
             _(
-                "After a scale you run it yourself, and after a restart of the host too: Docker may hand the addresses out anew."
+                "The number goes on from the step before. After a scale you run the script yourself, and after a restart of the host too: Docker may hand the addresses out anew."
                 " deploy-all gives each container a fixed one instead; it takes the stack back from here with its data."
             ),
-            proofs=(Proof("counts-by-one"),),
+            checks=(Check("registry"), Check("haproxy"), Check("serves")),
         ),
     ),
 )

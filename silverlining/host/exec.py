@@ -23,6 +23,11 @@ class Answer:
         """Whether it exited with 0."""
         return self.code == 0
 
+    @property
+    def gist(self) -> str:
+        """The last line: where a program ends in a traceback, what it is about."""
+        return next((line.strip() for line in reversed(self.text.splitlines()) if line.strip()), "")
+
 
 def execute(client: Any, container: str, argv: tuple[str, ...] | list[str], user: str = "") -> Answer:
     """Runs `argv` in a container and waits for its end. Never raises for a container that is gone, stopped or paused."""
@@ -57,7 +62,7 @@ def last_lines(client: Any, container: str, count: int = 8) -> str:
         log: bytes = client.logs(container, tail=count)
     except APIError:
         return ""
-    return "\n".join(f"    {line}" for line in log.decode(errors="replace").splitlines())
+    return "\n".join(f"  | {line}" for line in log.decode(errors="replace").splitlines())
 
 
 STOP = threading.Event()

@@ -174,8 +174,14 @@ class Lock:
             if isinstance(error, APIError) and (error.status_code == 409 or (dropped and error.status_code == 404)):
                 return False
             if isinstance(error, (APIError, RequestException)):
-                text = _("the lock {name} can't be made: {error}")
-                raise EngineError(text.format(name=name_of(self._stack), error=getattr(error, "explanation", None) or error)) from None
+                words = str(getattr(error, "explanation", None) or error)
+                full = "no space left" in words.lower()
+                raise EngineError(
+                    _("the lock {name} can't be made: {error}").format(name=name_of(self._stack), error=words),
+                    _("make room (`docker system df` shows what takes it), then run the same command again")
+                    if full
+                    else _("`docker info` says whether the engine is well; then run the same command again"),
+                ) from None
             raise
         self._input = held
         return True

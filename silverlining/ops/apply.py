@@ -162,7 +162,7 @@ class Applier:
             answer = execute(self.client, c.name, ("sh", "-c", c.health.command))
             if answer.ok:
                 return
-            words = answer.text
+            words = answer.gist
             if not pause(0.1, end):
                 break
         self._give_up(c.name, words)
@@ -172,7 +172,7 @@ class Applier:
         raise Unhealthy(
             _("{name} is not healthy after {seconds:g} s: {words}").format(name=name, seconds=self.deadline, words=words or _("no answer"))
             + (f"\n{log}" if log else ""),
-            f"docker logs --tail 50 {name}",
+            _("`docker logs --tail 50 {name}` says more; mend that, then run the same command again").format(name=name),
         )
 
     def await_link(self, node: str, address: str, report: Report) -> None:

@@ -77,7 +77,7 @@ def containers(scene: Scene) -> Result:
             # Docker asks only once an interval: its "starting" is settled, and its "unhealthy" explained, by asking now.
             answer = execute(scene.client, c.name, ("sh", "-c", c.health.command))
             if not answer.ok or old.health == "unhealthy":
-                wrong.append(f"{c.name}: {old.health} ({answer.text})")
+                wrong.append(f"{c.name}: {old.health} ({answer.gist})")
     expected = _("{count} containers running and healthy").format(count=len(scene.stack.containers))
     hint = _("run the step's task again: it mends what differs; docker logs NAME says why")
     return Result("containers", not wrong, expected, "; ".join(wrong) or expected, hint)
@@ -174,7 +174,7 @@ def lvs(scene: Scene) -> Result:
     expected = _("{count} real servers alive").format(count=len(reals))
     answer = execute(scene.client, scene.first("lvs").name, ("lvs-health",))
     # The director serves with one; here all must be in.
-    ok = answer.ok and answer.text.startswith(f"{len(reals)} of {len(reals)} ")
+    ok = answer.ok and f" {len(reals)} of {len(reals)} " in f" {answer.text}"
     return Result("lvs", ok, expected, answer.text or expected, f"docker exec {scene.first('lvs').name} lvs-status")
 
 

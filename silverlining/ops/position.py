@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import steps
 
 from ..model.observed import Observed
+from ..model.service import SECRETS
 from ..model.stack import Stack
 from ..model.text import _
 from .desk import Desk
@@ -36,15 +37,20 @@ def compare(stack: Stack, seen: Observed) -> tuple[str, ...]:
             differences.append(_("{service} {there} of {wanted}").format(service=service.name, there=len(standing), wanted=len(wanted)))
         elif len(right) < len(wanted):
             differences.append(_("{service} defined otherwise").format(service=service.name))
-    extra = sorted({c.service for c in seen.containers} - services)
+    extra = sorted(_services(seen) - services)
     return (*differences, *(_("{service} as well").format(service=name) for name in extra))
+
+
+def _services(seen: Observed) -> set[str]:
+    """The services that stand; Compose's one that makes the secrets and ends belongs to none of the steps."""
+    return {c.service for c in seen.containers if not (c.compose and c.service == SECRETS)}
 
 
 def _distance(stack: Stack, seen: Observed) -> int:
     """How far apart a topology and what stands are: a service too many or missing weighs more than one that is defined otherwise."""
     standing = {c.name: c for c in seen.containers}
     wanted = {c.name: c for c in stack.containers}
-    services = {s.name for s in stack.topology.services} ^ {c.service for c in seen.containers}
+    services = {s.name for s in stack.topology.services} ^ _services(seen)
     otherwise = sum(1 for name in wanted.keys() & standing.keys() if standing[name].spec != wanted[name].spec and not standing[name].compose)
     return 10 * len(services) + 3 * len(wanted.keys() ^ standing.keys()) + otherwise
 

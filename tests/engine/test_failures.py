@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ import select
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -171,7 +173,12 @@ def test_a_subnet_that_is_taken(course: Course) -> None:
 def test_an_image_that_its_registry_does_not_give(course: Course) -> None:
     refused(course, "step01-nginx", says=("images.references", "no image nginx", "upstream/nginx"), SILVERLINING_IMAGES_REFERENCES="nginx=x:1")
     names = "upstream/nginx=127.0.0.1:1/sl-fail-none:1"
-    refused(course, "step01-nginx", says=("image upstream/nginx", "named: ", "127.0.0.1:1", "images.references"), SILVERLINING_IMAGES_REFERENCES=names)
+    refused(
+        course,
+        "step01-nginx",
+        says=("image upstream/nginx", "named 127.0.0.1:1/sl-fail-none:1", "images.references"),
+        SILVERLINING_IMAGES_REFERENCES=names,
+    )
 
 
 def test_an_image_that_cannot_be_had_on_any_rung(course: Course, tmp_path: Path) -> None:
@@ -181,16 +188,15 @@ def test_an_image_that_cannot_be_had_on_any_rung(course: Course, tmp_path: Path)
     references = {entry["RepoTags"][0] for entry in course.client.images() if (entry["RepoTags"] or [""])[0].startswith("nginx:")}
     assert not references, "with the official image here, nothing is built"
     mirror = {"SILVERLINING_IMAGES_MIRROR": "127.0.0.1:1/library"}
-    text = refused(copy, "step01-nginx", says=("image upstream/nginx", "  mirror: ", "  official: ", "failing step", "here it breaks"), **mirror)
-    assert text.index("  mirror: ") < text.index("  official: ") < text.index("failing step")
+    text = refused(copy, "step01-nginx", says=("image upstream/nginx", "  mirror ", "  official ", "failing step", "here it breaks"), **mirror)
+    assert text.index("  mirror ") < text.index("  official ") < text.index("failing step")
 
 
 def test_a_template_with_an_unknown_variable(course: Course, tmp_path: Path) -> None:
     copy = Course(course.client, "sl-fail", 8200, 20, copy_checkout(tmp_path / "copy"))
     template = copy.checkout / "conf/haproxy.cfg.j2"
-    line = len(template.read_text().splitlines()) + 1
-    template.write_text(template.read_text() + "# {{ haproxy.maxcon }}\n")
-    refused(copy, "deploy-all", says=(f"conf/haproxy.cfg.j2, line {line}", "haproxy.maxcon", "docs/silverlining.example.yaml"))
+    template.write_text("# {{ haproxy.maxcon }}\n" + template.read_text())
+    refused(copy, "deploy-all", says=("conf/haproxy.cfg.j2, line 1", "haproxy.maxcon", "docs/silverlining.example.yaml"))
 
 
 # ---- words that don't fit
@@ -265,8 +271,10 @@ def test_fab_with_a_host_never_works_on_this_machine(course: Course, task: tuple
 # ---- pipes and terminals
 
 
-@pytest.mark.parametrize("words", ("--list", "status", "status --json", "check --json", "--dry deploy-all", "--help deploy-all"))
-@pytest.mark.parametrize("unbuffered", ("", "1"))
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    (("--list", ""), ("--list", "1"), ("status", ""), ("status --json", "1"), ("check --json", ""), ("--dry step01-nginx", "1")),
+)
 def test_a_closed_pipe_is_no_error(course: Course, words: str, unbuffered: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -286,7 +294,16 @@ class Terminal:
         if not more.get("NO_COLOR"):
             environment.pop("NO_COLOR", None)
         command = [sys.executable, "-m", "invoke", *words]
-        self.process = subprocess.Popen(command, cwd=course.checkout, env=environment, stdin=other, stdout=other, stderr=other, start_new_session=True)
+        self.process = subprocess.Popen(
+            command,
+            cwd=course.checkout,
+            env=environment,
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
         os.close(other)
         self.text = ""
 
@@ -316,8 +333,8 @@ def test_it_asks_on_a_terminal_and_only_there(course: Course) -> None:
     refused(course, "step01-nginx", says=("takes away what serves", "django-1", "--yes"), **settings)
     refused(course, "teardown", says=("teardown removes", "--yes"), **settings)
     before = course.snapshot()
-    for task in ("step01-nginx", "teardown"):
-        for key in (b"n\n", b"\n", b"\x04", b"\x03"):
+    for task, keys in (("step01-nginx", (b"n\n", b"\x03")), ("teardown", (b"\n", b"\x04"))):
+        for key in keys:
             terminal = Terminal(course, task, NO_COLOR="1" if key == b"n\n" else "", **settings)
             terminal.read(lambda text: "[y/N]" in text)
             os.write(terminal.main, key)
@@ -354,4 +371,5 @@ def test_a_dry_run_takes_no_lock_and_gets_no_image(course: Course, words: tuple[
         assert course.snapshot() == before
         assert ("image upstream/nginx would be fetched" in text) == ("step01-nginx" in words)
         filters = {"label": "io.silverlining.stack=sl-fail"}
-        assert list(course.client.events(since=since, until=until, filters=filters, decode=True)) == []
+        events = course.client.events(since=since, until=until, filters=filters, decode=True)
+        assert [event for event in events if not event["Action"].startswith(("exec_", "health_status"))] == []

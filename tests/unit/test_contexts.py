@@ -127,7 +127,7 @@ def test_a_binary_that_the_user_names_is_in_the_context_and_counts(root: Path, t
     binary.write_bytes(b"two")
     assert made(root, binary=str(binary))["top"].fingerprint != first.fingerprint
     binary.unlink()
-    with pytest.raises(ContextError, match=r"top: .*some-binary can't be read"):
+    with pytest.raises(ContextError, match=r"images\.confd_binary: .*some-binary: No such file"):
         made(root, binary=str(binary))["top"]
 
 

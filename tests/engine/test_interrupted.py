@@ -1,0 +1,236 @@
+"""Runs that end in the middle, by the person, by a fault or by another run: a clear message, and the next run converges."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from docker import APIClient
+from docker.errors import NotFound
+
+from .course import Course, copy_checkout, until
+
+
+@pytest.fixture(scope="module")
+def course(engine: APIClient) -> Iterator[Course]:
+    """A stack of our own: ports 8201 to 8205."""
+    one = Course(engine, "sl-fail", 8200, 20)
+    one.clean()
+    yield one
+    one.clean()
+
+
+class Run:
+    """A task under way. Its output goes to a file: a pipe could fill up."""
+
+    def __init__(self, course: Course, log: Path, *words: str, **more: str) -> None:
+        self.log = log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "invoke", *words],
+                cwd=course.checkout,
+                env=course.environment(PYTHONUNBUFFERED="1", **more),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def says(self, *words: str) -> None:
+        """Waits until all these words are in the output."""
+
+        def there() -> bool:
+            assert self.process.poll() is None or all(w in self.text for w in words), self.text
+            return all(w in self.text for w in words)
+
+        until(there, f"{words}", 90, 0.02)
+
+    def end(self, number: int, seconds: float = 40) -> str:
+        """Sends a signal to the task alone, and gives its output when it has ended."""
+        self.process.send_signal(number)
+        self.process.wait(seconds)
+        return self.text
+
+
+def running(course: Course, name: str) -> bool:
+    with suppress(NotFound):
+        return bool(course.client.inspect_container(name)["State"]["Running"])
+    return False
+
+
+def must_go_on(course: Course) -> None:
+    """The lock is free, and the next run brings step03 about."""
+    until(lambda: not course.client.containers(all=True, filters={"name": "sl-fail-lock"}), "the lock is free", 20)
+    course.run("step03-redis", "--yes")
+    course.must_be_at("step03-redis")
+    course.must_be_green()
+
+
+def test_interrupted_while_it_converges(course: Course, tmp_path: Path) -> None:
+    run = Run(course, tmp_path / "log", "step03-redis", "--yes")
+    run.says("Changes")
+    text = run.end(signal.SIGINT)
+    assert run.process.returncode == 1 and "Traceback" not in text
+    assert text.rstrip().endswith("✗ interrupted\n  → run the same command again: it goes on from what stands"), text[-600:]
+    must_go_on(course)
+    course.run("teardown", "--yes")
+
+
+def test_killed_while_it_converges(course: Course, tmp_path: Path) -> None:
+    run = Run(course, tmp_path / "log", "step03-redis", "--yes")
+    until(lambda: "sl-fail-django-1" in course.ids(), "the container is made", 60, 0.01)
+    run.end(signal.SIGKILL)
+    assert run.process.returncode == -signal.SIGKILL
+    must_go_on(course)
+
+
+def test_a_lesson_that_is_interrupted(course: Course, tmp_path: Path) -> None:
+    """By Ctrl-C, SIGTERM and kill -9."""
+    for number, code in ((signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGKILL, -9)):
+        run = Run(course, tmp_path / f"log{number}", "step03-redis", "--play")
+        run.says("2/")
+        text = run.end(number)
+        assert run.process.returncode == code and "Traceback" not in text and (code != 1 or "✗ interrupted" in text), text[-600:]
+    must_go_on(course)
+
+
+def test_ctrl_c_ends_a_command_that_a_lesson_runs(course: Course, tmp_path: Path) -> None:
+    """To the task alone, as `kill -INT` sends it: the command must not go on for its own time."""
+    copy = Course(course.client, "sl-fail", 8200, 20, copy_checkout(tmp_path / "copy"))
+    module = copy.checkout / "steps/step01_nginx.py"
+    module.write_text(module.read_text() + "\n\nfrom dataclasses import replace\n\nfirst = replace(LESSON.acts[0], commands=('sleep 50',))\n")
+    module.write_text(module.read_text() + "LESSON = replace(LESSON, acts=(first, *LESSON.acts[1:]))\n")
+    run = Run(copy, tmp_path / "log", "step01-nginx", "--yes")
+    run.says("$ sleep 50")
+    began = time.monotonic()
+    text = run.end(signal.SIGINT)
+    assert run.process.returncode == 1 and "✗ interrupted" in text and "Traceback" not in text
+    assert time.monotonic() - began < 20
+    must_go_on(course)
+
+
+def test_a_second_run_while_one_is_going_on(course: Course, tmp_path: Path) -> None:
+    course.run("teardown", "--yes")
+    run = Run(course, tmp_path / "log", "step03-redis", "--yes")
+    until(lambda: running(course, "sl-fail-lock"), "the first run holds the lock", 60, 0.01)
+    run.process.send_signal(signal.SIGSTOP)
+    try:
+        for words in (("step03-redis", "--yes"), ("step01-nginx", "--yes"), ("teardown", "--yes")):
+            if words[0] == "teardown" and not course.mine():
+                continue
+            text = course.fails(*words)
+            assert f"process {run.process.pid}" in text and "step03-redis --yes" in text and "since 20" in text, text[-800:]
+            assert "docker rm -f sl-fail-lock" in text
+        assert course.json("status")["stack"] == "sl-fail"
+    finally:
+        run.process.send_signal(signal.SIGCONT)
+    assert run.process.wait(120) == 0, run.text[-2000:]
+    must_go_on(course)
+
+
+def test_an_unhealthy_service_at_the_deadline(course: Course, tmp_path: Path) -> None:
+    """The app's code is mounted in step03: a copy of the checkout whose /healthz fails."""
+    copy = Course(course.client, "sl-fail", 8200, 20, copy_checkout(tmp_path / "copy"))
+    os.chmod(tmp_path, 0o755)
+    for folder in [tmp_path, *tmp_path.parents]:
+        if str(folder).startswith("/tmp/"):
+            os.chmod(folder, folder.stat().st_mode | 0o055)
+    copy.edit(
+        "app/ping/views.py",
+        "def healthz(request: HttpRequest) -> HttpResponse:",
+        "def healthz(request: HttpRequest) -> HttpResponse:\n    raise OSError(7)\n\n\ndef other(request: HttpRequest) -> HttpResponse:",
+    )
+    text = copy.fails("step03-redis", "--yes", SILVERLINING_DEADLINE="6")
+    message = text[text.index("\n✗ ", text.index("Changes")) :]
+    assert "sl-fail-django-1 is not healthy after 6 s" in message and "docker logs --tail 50 sl-fail-django-1" in message
+    assert "OSError" in message, "its last log lines"
+    must_go_on(course)
+
+
+def test_two_stacks_side_by_side(course: Course) -> None:
+    other = Course(course.client, "sl-fail-2", 8220, 20)
+    other.settings["SILVERLINING_NETWORK_SUBNET"] = ""
+    other.clean()
+    try:
+        course.run("step03-redis", "--yes")
+        other.run("step03-redis")
+        for one in (course, other):
+            one.must_be_green()
+            one.must_be_at("step03-redis")
+        course.hit()
+        before = course.snapshot(), course.count()
+        other.run("teardown", "--yes", "--volumes")
+        assert not other.ids() and not other.volumes() and not other.networks()
+        assert (course.snapshot(), course.count()) == before
+        course.must_be_green()
+        text = other.fails("step03-redis", SILVERLINING_PORTS_APP=str(course.ports["app"]))
+        assert f"port {course.ports['app']}" in text and "sl-fail-django-1" in text
+    finally:
+        other.clean()
+
+
+# ---- a full disk
+
+
+DISK = """set -eu
+mount -t tmpfs -o size=$SIZE tmpfs "$DIR"
+mkdir "$DIR/data" "$DIR/exec"
+ip link set lo up
+exec dockerd --data-root "$DIR/data" --exec-root "$DIR/exec" --pidfile "$DIR/pid" -H "unix://$SOCKET"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("dockerd"), reason="a second engine needs root and dockerd")
+def test_no_space_on_the_docker_host(course: Course, tmp_path: Path) -> None:
+    """A second engine on a small disk, in namespaces of its own: in the host's it would meddle with the first one's bridge."""
+    place, sock = tmp_path / "disk", Path("/tmp") / f"sl-fail-{os.getpid()}.sock"
+    place.mkdir()
+    images = [planned for planned in ("silverlining/upstream-nginx", "silverlining/tools") if course.client.images(planned)]
+    tags = [course.client.images(name)[0]["RepoTags"][0] for name in images]
+    assert len(tags) == 2
+    environment = {**os.environ, "DIR": str(place), "SOCKET": str(sock), "SIZE": "600m"}
+    with (tmp_path / "log").open("w") as log:
+        daemon = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", DISK], env=environment, stdout=log, stderr=log)
+    inside = ["nsenter", "--target", str(daemon.pid), "--net", "--mount", f"--wd={course.checkout}"]
+    host = {"DOCKER_HOST": f"unix://{sock}"}
+
+    def task(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [*inside, sys.executable, "-m", "invoke", *words]
+        return subprocess.run(command, cwd=course.checkout, env=course.environment(**host), capture_output=True, text=True, timeout=120, check=False)
+
+    try:
+        until(
+            lambda: subprocess.run([*inside, "docker", "version"], env={**os.environ, **host}, capture_output=True).returncode == 0, "the engine", 30
+        )
+        for tag in tags:
+            saved = subprocess.Popen(["docker", "save", tag], stdout=subprocess.PIPE)
+            subprocess.run(["docker", "load"], env={**os.environ, **host}, stdin=saved.stdout, check=True, capture_output=True)
+            assert saved.wait() == 0
+        subprocess.run([*inside, "sh", "-c", f"dd if=/dev/zero of={place}/filler bs=64k 2>/dev/null || true"], check=True)
+        done = task("step01-nginx")
+        assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
+        assert "no space left" in done.stderr and "docker system df" in done.stderr, done.stderr
+        subprocess.run([*inside, "rm", str(place / "filler")], check=True)
+        done = task("step01-nginx")
+        assert "http://localhost:8201/" in done.stdout or "checks" in done.stderr, done.stdout + done.stderr
+        assert '"step": "step01-nginx"' in task("status", "--json").stdout
+    finally:
+        names = ["docker", "ps", "--quiet", "--all"]
+        listed = subprocess.run(names, env={**os.environ, **host}, capture_output=True, text=True, check=False).stdout.split()
+        if listed:
+            subprocess.run(["docker", "rm", "--force", *listed], env={**os.environ, **host}, capture_output=True, check=False)
+        daemon.terminate()
+        daemon.wait(30)
+        sock.unlink(missing_ok=True)

@@ -1,0 +1,111 @@
+"""The way in: each error becomes one message with the next command and exit code 1; what is a bug stays a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+from docker.errors import APIError
+from invoke import Config, Context, Exit, ParseError
+from requests.exceptions import ConnectionError as Broken
+from requests.exceptions import ReadTimeout
+
+import tasks  # noqa: F401  # importing it makes Invoke's own words ours
+from silverlining.console.entry import operation
+from silverlining.host.host import Host
+from silverlining.model.errors import Busy, SettingsError, SilverliningError
+from silverlining.ops.faults import explain
+
+
+def ended(error: BaseException | None, c: Any = None, pairs: list[str] | None = None, **more: Any) -> Exit:
+    with pytest.raises(Exit) as caught, operation(c or Context(), pairs, **more):
+        if error:
+            raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    (
+        (SilverliningError("it broke", "mend it"), "\n✗ it broke\n  → mend it"),
+        (Busy("ann works"), "\n✗ ann works"),
+        (KeyboardInterrupt(), "\n✗ interrupted\n  → run the same command again: it goes on from what stands"),
+        (BrokenPipeError(32, "Broken pipe"), "\n✗ the connection to the engine broke"),
+        (APIError("500", explanation="mkdir: No space left on device"), "\n✗ no space left on the docker host"),
+    ),
+)
+def test_an_error_is_one_message_and_exit_code_1(error: BaseException, words: str) -> None:
+    exit = ended(error)
+    assert exit.code == 1 and exit.message.startswith(words)
+    assert exit.message.count("→") <= 1
+
+
+def test_a_bug_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError), operation(Context(), None):
+        raise ZeroDivisionError
+
+
+def test_sigterm_and_a_lost_terminal_end_a_run_as_ctrl_c_does() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        before = signal.getsignal(number)
+        with pytest.raises(Exit, match="interrupted"), operation(Context(), None):
+            os.kill(os.getpid(), number)
+            signal.pause()
+        assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("pairs", (["nope"], ["ports.web=x"], ["no.such=1"]))
+def test_mistakes_in_set(pairs: list[str]) -> None:
+    assert "--set " + pairs[0].partition("=")[0] in ended(None, pairs=pairs).message
+
+
+def test_every_settings_error_has_a_hint() -> None:
+    assert "docs/silverlining.example.yaml" in str(SettingsError("x: wrong"))
+
+
+def test_fab_without_a_host() -> None:
+    exit = ended(None, Context(Config(overrides={"silverlining_under_fab": True})))
+    assert exit.code == 1 and "-H HOST" in exit.message and "invoke TASK" in exit.message
+
+
+def test_fab_with_a_host_never_works_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fabric import Connection
+
+    monkeypatch.setattr("silverlining.host.engine.connect", lambda *words: pytest.fail("the engine of this machine was asked"))
+    connection = Connection("web1.invalid", config=None)
+    assert "web1.invalid is another machine" in ended(None, connection).message
+    with pytest.raises(SilverliningError, match="nothing was done"):
+        Host(connection, settings=None)  # type: ignore[arg-type]
+
+
+def test_a_host_runs_commands_under_invoke_dry() -> None:
+    context = Context(Config(overrides={"run": {"dry": True}}))
+    assert Host(context, settings=None).context.run("echo here", hide=True, in_stream=False).stdout == "here\n"  # type: ignore[arg-type]
+
+
+def test_a_word_that_invoke_does_not_know_names_the_next_command() -> None:
+    assert (
+        str(ParseError("No idea what 'x' is!"))
+        == "\n✗ No idea what 'x' is!\n  → `invoke --list` names the tasks, `invoke --help TASK` the flags of one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    (
+        (APIError("409", explanation="in use"), "the engine refused: in use"),
+        (APIError("500", explanation="write /x: no space left\n on device"), "no space left on the docker host"),
+        (ReadTimeout("read timed out"), "did not answer in time"),
+        (Broken("aborted"), "the connection to the engine broke: aborted"),
+        (ConnectionResetError(104, "reset"), "the connection to the engine broke"),
+    ),
+)
+def test_what_the_engine_has_caused(error: Exception, what: str) -> None:
+    found = explain(error)
+    assert found and what in found.what and found.hint
+
+
+def test_what_the_engine_has_not_caused() -> None:
+    assert explain(KeyError("x")) is None and explain(OSError(2, "x")) is None

@@ -1,0 +1,101 @@
+"""The voice: plain lines in a pipe, colour and wrapping on a terminal, nothing where nobody listens."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+
+import pytest
+
+from silverlining.console.voice import Voice, _folded
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+
+
+def test_a_pipe_gets_plain_lines_that_are_not_broken() -> None:
+    stream = io.StringIO()
+    voice = Voice(stream)
+    voice.note("word " * 60)
+    voice.ok("good")
+    voice.fail("bad")
+    note, ok, fail = stream.getvalue().splitlines()
+    assert note == "  → " + "word " * 60 and ok == "  ✓ good" and fail == "  ✗ bad"
+
+
+@pytest.mark.parametrize(("name", "value", "coloured"), (("COLUMNS", "60", True), ("NO_COLOR", "1", False), ("TERM", "dumb", False)))
+def test_colour_only_where_it_is_wanted(name: str, value: str, coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    voice = Voice(stream := Terminal())
+    voice.title("a title")
+    assert ("\x1b[" in stream.getvalue()) == coloured
+
+
+def test_an_error_is_wrapped_under_its_own_beginning_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "what " * 20 + "happened\n  | " + "log " * 20 + "line\n  → " + "do " * 30 + "this"
+    assert Voice(io.StringIO()).error(text) == f"✗ {text}"
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = Voice(Terminal()).error(text).splitlines()
+    assert all(len(line) <= 60 for line in lines)
+    firsts = [n for n, line in enumerate(lines) if line.startswith(("✗ ", "  | ", "  → "))]
+    assert len(firsts) == 3
+    assert all(line.startswith("  what") for line in lines[1 : firsts[1]] if "what" in line)
+    assert all(line.startswith("    do ") for line in lines[firsts[2] + 1 :])
+
+
+def test_quiet_says_nothing_but_data() -> None:
+    voice = Voice(stream := io.StringIO(), quiet=True)
+    voice.title("title")
+    voice.table(("a",), (("b",),))
+    with voice.progress() as board:
+        board.update("x", "y")
+        board.done("x")
+    voice.data("{}")
+    assert stream.getvalue() == "{}\n"
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        voice = Voice(stream)
+        voice.write("one")
+        assert voice.quiet
+        voice.write("two")
+        voice.data("three")
+
+
+def test_another_error_of_the_stream_is_one() -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        Voice(Full()).write("x")
+
+
+def test_what_was_dropped_is_not_shown_as_failed() -> None:
+    voice = Voice(stream := io.StringIO())
+    with voice.progress() as board:
+        for name in ("a", "b"):
+            board.update(name, "starting")
+        board.dropped("a")
+        board.failed("b")
+    assert stream.getvalue() == "  ✗ b\n"
+
+
+@pytest.mark.parametrize("line", ("docker run --name a " + "--env 'A=b c' " * 20 + "image cmd", "short", "sh -c 'a\nb' " + "x " * 80))
+def test_a_folded_command_is_the_same_to_a_shell(line: str) -> None:
+    assert shlex.split(_folded(line, 60).replace("\\\n", "")) == shlex.split(line)

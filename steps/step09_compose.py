@@ -52,7 +52,8 @@ LESSON = Lesson(
             ),
             ("COMPOSE='{compose}' sh {register}", "docker exec {etcd} etcdctl get --prefix /app/servers/", "curl -sS {url}"),
             _(
-                "The number goes on from the step before. After a scale you run the script yourself, and after a restart of the host too: Docker may hand the addresses out anew."
+                "The number goes on from the step before. After a scale you run the script yourself, and after a restart of the host"
+                " too: Docker may hand the addresses out anew."
                 " deploy-all gives each container a fixed one instead; it takes the stack back from here with its data."
             ),
             checks=(Check("registry"), Check("haproxy"), Check("serves")),

@@ -14,7 +14,7 @@ from ..model.images import BUILT, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE
 from ..model.text import _
 from .build import BuildFailed
 from .climb import MIRROR, NAMED, OFFICIAL, PRESENT, Climb, Got, ImageUnavailable, Progress, Workshop
-from .contexts import ContextError, Contexts
+from .contexts import ContextError, Contexts, host_files
 from .debian import Local, Runner
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class ImageStore:
             near = get_close_matches(name, catalogue) or [known for known in catalogue if known.endswith(f"/{name}")] or list(catalogue)
             raise SettingsError(_("images.references: there is no image {name}").format(name=name), _("use {names}").format(names=", ".join(near)))
         self.contexts = Contexts(root, variables, settings.images, catalogue)
+        if settings.build.ca_bundle:
+            host_files(settings.build, environ)  # a path that is wrong is told at once, not at the next build
         self._workshop = Workshop(api, self.contexts, settings.build, runner or Local(), environ, report)
 
     def tag(self, name: str) -> str:

@@ -42,6 +42,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
     """Makes the topology stand as Compose's. With --dry only says what it would do. Raises SilverliningError."""
     voice = desk.voice
     stack, seen = _look(desk, topology, desk.planned_images(topology))
+    first = seen
     work = differences(stack, seen)
     missing = by_us.missing_images(desk, topology)
     if not work and not missing:
@@ -71,10 +72,10 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         write_files(stack)
         voice.title(_("Changes"))
         Swap(desk, stack, seen, serving).run()
-    stack, seen = _look(desk, topology, images)
+    stack, _seen = _look(desk, topology, images)
     by_us.await_serving(desk, stack)
     by_us.prune(desk, missing)
-    return Outcome(stack, seen, plan)
+    return Outcome(stack, first, plan)
 
 
 def compose_words(desk: Desk, stack: Stack) -> dict[str, str]:

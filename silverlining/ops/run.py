@@ -6,6 +6,7 @@ import steps
 
 from ..model.errors import EngineError, SilverliningError
 from ..model.lesson import Lesson
+from ..model.service import SECRETS
 from ..model.text import _
 from ..model.topology import Topology
 from . import checks
@@ -32,14 +33,25 @@ def run_step(desk: Desk, name: str) -> None:
     if outcome.dry:
         return
     scene = Scene(desk, outcome.stack)
-    if outcome.plan or desk.play or name == "step00-install":
+    if desk.play or name == "step00-install" or _is_new(outcome):
         play(scene, lesson, placeholders(scene))
-        if engine == "there" and not outcome.plan:
+        if name == "step00-install" and engine == "there" and not outcome.plan:
             desk.voice.note(_("nothing to do: the engine was there already, and nothing else stands"))
+    elif outcome.plan:
+        # The lesson's proofs stop servers and pause masters: not for an edit or a repair of what serves.
+        tell(scene, checks.run_all(scene, lesson.checks))
+        desk.voice.note(_("{name} stands again as it should. `--play` plays its lesson again.").format(name=name))
     else:
         tell(scene, checks.run_all(scene, lesson.checks))
         desk.voice.note(_("nothing to do: {name} stands as it should. `--play` plays its lesson again.").format(name=name))
     _close(desk, outcome)
+
+
+def _is_new(outcome: Outcome) -> bool:
+    """Whether the step is new on the host: before, other containers stood, or the same ones by Compose and not by us (or the other way)."""
+    compose = outcome.stack.topology.step == "step09-compose"
+    there = {c.name for c in outcome.seen.containers if c.compose == compose and c.service != SECRETS}
+    return bool(outcome.plan) and there != {c.name for c in outcome.stack.containers}
 
 
 def _bring_about(desk: Desk, topology: Topology) -> Outcome:

@@ -6,7 +6,7 @@ from typing import Any
 
 from invoke import Collection, Task, task
 
-from silverlining.console.entry import operation, step_task, tidy_invoke
+from silverlining.ops.entry import operation, step_task, tidy_invoke
 from steps import NAMES
 
 

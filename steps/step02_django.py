@@ -40,8 +40,8 @@ LESSON = Lesson(
                 "docker run --rm --network none {image_django} sh -c 'cd /tmp && django-admin startproject django_app && cd django_app && "
                 "python3 manage.py makemigrations && python3 manage.py migrate --verbosity 0 && "
                 "(python3 manage.py runserver --noreload 0.0.0.0:8000 >/tmp/log 2>&1 &) && "
-                "for try in $(seq 60); do python3 -c \"import urllib.request as u; "
-                "print(u.urlopen(\\\"http://127.0.0.1:8000/\\\").status)\" 2>/dev/null && exec ls; sleep 0.2; done; cat /tmp/log; exit 1'",
+                'for try in $(seq 60); do python3 -c "import urllib.request as u; '
+                'print(u.urlopen(\\"http://127.0.0.1:8000/\\").status)" 2>/dev/null && exec ls; sleep 0.2; done; cat /tmp/log; exit 1\'',
             ),
             _("The project exists only inside that one container, for as long as it lives."),
         ),

@@ -13,9 +13,9 @@ from requests.exceptions import ConnectionError as Broken
 from requests.exceptions import ReadTimeout
 
 import tasks  # noqa: F401  # importing it makes Invoke's own words ours
-from silverlining.console.entry import operation
 from silverlining.host.host import Host
 from silverlining.model.errors import Busy, SettingsError, SilverliningError
+from silverlining.ops.entry import operation
 from silverlining.ops.faults import explain
 
 

@@ -16,7 +16,7 @@ from invoke import Exit, ParseError, Task, task
 from ..model.text import _
 
 if TYPE_CHECKING:
-    from ..ops.desk import Desk
+    from .desk import Desk
 
 
 @contextmanager
@@ -32,9 +32,9 @@ def operation(
 ) -> Iterator[Desk]:
     """A desk for one task. Whatever a user can cause ends as one clear message and exit code 1."""
     _refuse_fab_without_host(c)
+    from ..console.voice import Voice
     from ..model.errors import SilverliningError
-    from ..ops.desk import Desk, read_settings
-    from .voice import Voice
+    from .desk import Desk, read_settings
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows no arrows gets question marks, not a traceback
@@ -56,7 +56,7 @@ def operation(
 
 
 def _message(text: str) -> str:
-    from .voice import Voice
+    from ..console.voice import Voice
 
     return "\n" + Voice(sys.stderr).error(text)
 
@@ -65,7 +65,7 @@ def _of_the_engine(error: Exception) -> Exception | None:
     """An error that the engine or the way to it has caused, in words for people; None for any other."""
     if "docker" not in sys.modules:
         return None
-    from ..ops.faults import explain
+    from .faults import explain
 
     return explain(error)
 
@@ -131,7 +131,7 @@ def step_task(name: str) -> Task[Any]:
 
     def body(c: Any, yes: bool = False, dry: bool = False, play: bool = False, set: list[str] | None = None) -> None:
         with operation(c, set, dry=dry, yes=yes, play=play) as desk:
-            from ..ops.run import run_step
+            from .run import run_step
 
             run_step(desk, name)
 

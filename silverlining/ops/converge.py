@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -53,12 +54,12 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
         return first
     _confirm(desk, first)
     images = get_images(desk, topology)
-    with lock(desk, images["tools"]):
+    with lock(desk, images["tools"]) as held:
         outcome = _plan(desk, topology, images)
         settled = outcome
         for _round in range(ROUNDS):
             show_plan(desk, settled.plan)
-            perform(desk, settled.plan, Applier(desk.host.client, settled.stack))
+            perform(desk, settled.plan, Applier(desk.host.client, settled.stack), held.check)
             # What slept in a volume (keys in etcd, say) is only seen once its service runs.
             settled = _plan(desk, topology, images)
             if not settled.plan:
@@ -137,8 +138,8 @@ def show_plan(desk: Desk, plan: Plan) -> None:
             desk.voice.command(line(argv))
 
 
-def perform(desk: Desk, plan: Plan, applier: Applier) -> None:
-    """Does the actions of a plan, side by side where none waits for another. Stops at the first failure and raises it."""
+def perform(desk: Desk, plan: Plan, applier: Applier, still_ours: Callable[[], None] = lambda: None) -> None:
+    """Does the actions of a plan, side by side where none waits for another. Stops at the first failure and raises it. `still_ours` raises Busy when the lock was lost."""
     if not plan:
         return
     desk.voice.title(_("Changes"))
@@ -150,6 +151,7 @@ def perform(desk: Desk, plan: Plan, applier: Applier) -> None:
     with desk.voice.progress() as board, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
 
         def work(action: Action) -> None:
+            still_ours()
             applier.apply(action, lambda words: board.update(title(action), words))
 
         try:

@@ -139,7 +139,10 @@ def show_plan(desk: Desk, plan: Plan) -> None:
 
 
 def perform(desk: Desk, plan: Plan, applier: Applier, still_ours: Callable[[], None] = lambda: None) -> None:
-    """Does the actions of a plan, side by side where none waits for another. Stops at the first failure and raises it. `still_ours` raises Busy when the lock was lost."""
+    """Does the actions of a plan, side by side where none waits for another. Stops at the first failure and raises it.
+
+    `still_ours` raises Busy when the lock was lost.
+    """
     if not plan:
         return
     desk.voice.title(_("Changes"))

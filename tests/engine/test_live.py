@@ -20,7 +20,11 @@ EDITS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["step06-haproxy", "step08-netdata"])
+# step06 has its servers in its own configuration: what is drained there by HAProxy's socket is drained by etcd's keys in step08.
+CASES = [("step06-haproxy", "code"), ("step06-haproxy", "haproxy"), *(("step08-netdata", edit) for edit in EDITS)]
+
+
+@pytest.fixture(scope="module")
 def standing(course: Course, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A step that stands, from a checkout without edits."""
     course.checkout = copy_checkout(tmp_path_factory.mktemp("fresh"))
@@ -49,11 +53,9 @@ def watched(course: Course, names: set[str]) -> Iterator[list[int]]:
         thread.join(10)
 
 
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize(("standing", "edit"), CASES, indirect=["standing"])
 def test_an_edit_loses_no_request(course: Course, standing: str, edit: str) -> None:
     """Under load, exactly the containers that use the file are replaced, one at a time; every request is answered, the numbers never fall."""
-    if standing == "step06-haproxy" and edit not in ("code", "haproxy"):
-        pytest.skip("step08 shows it; time is short")
     path, old, new, services = EDITS[edit]
     before = course.ids()
     users = {name for name in before if name.removeprefix(f"{course.stack}-").rsplit("-", 1)[0] in services}

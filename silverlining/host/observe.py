@@ -48,7 +48,7 @@ def observe(client: Any, stack: str, tools: str = "") -> Observed:
             volumes=present,
             redis={name: node for name, a in answers.items() if (node := _redis_node(a)) and "redis-" in name},
             sleeping=_peek(client, stack, asleep, tools) if asleep and tools else {},
-            sentinels={name: view for name, a in answers.items() if (view := _sentinel_view(a))},
+            sentinels={name: view for name, a in answers.items() if (view := sentinel_view(a))},
             keys=next((_keys(a) for name, a in answers.items() if name.startswith(f"{stack}-etcd-")), None),
             proxy_fault=next((a.text or "no answer" for name, a in answers.items() if name.startswith(f"{stack}-haproxy-") and not a.ok), ""),
             foreign=foreign,
@@ -122,7 +122,7 @@ def _redis_node(answer: Answer) -> RedisNode | None:
     )
 
 
-def _sentinel_view(answer: Answer) -> SentinelView | None:
+def sentinel_view(answer: Answer) -> SentinelView | None:
     lines = answer.text.splitlines()
     facts = dict(zip(lines[::2], lines[1::2], strict=False)) if answer.ok else {}
     if "num-other-sentinels" not in facts:

@@ -11,6 +11,7 @@ from ..model.errors import EngineError
 from ..model.lesson import Check
 from ..model.text import _
 from .converge import entry_of
+from .position import as_defined
 from .scene import Scene
 
 
@@ -64,12 +65,13 @@ def engine(scene: Scene) -> Result:
 
 def containers(scene: Scene) -> Result:
     """Every container stands as defined, runs and is healthy."""
+    defined = as_defined(scene.stack, scene.observe())
     wrong = []
     for c in scene.stack.containers:
         old = scene.observe().container(c.name)
         if old is None:
             wrong.append(_("{name} is missing").format(name=c.name))
-        elif not old.compose and old.spec != c.spec:
+        elif c.name not in defined:
             wrong.append(_("{name} is defined otherwise").format(name=c.name))
         elif not old.running:
             wrong.append(f"{c.name}: {old.state}")

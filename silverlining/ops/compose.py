@@ -65,7 +65,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         voice.note(_("{file} and {script} would be written").format(file=FILE, script=SCRIPT))
         Swap(desk, stack, seen, serving).run(dry=True)
         return Outcome(stack, seen, plan, dry=True)
-    by_us._refuse_taken_ports(desk, Outcome(stack, seen, plan))
+    by_us.refuse_taken_ports(desk, Outcome(stack, seen, plan))
     images = by_us.get_images(desk, topology)
     with by_us.lock(desk, images["tools"]):
         stack, seen = _look(desk, topology, images)

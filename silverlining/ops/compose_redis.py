@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from ..host.exec import execute, pause
-from ..host.observe import QUESTIONS, _sentinel_view
+from ..host.observe import QUESTIONS, sentinel_view
 from ..model import actions as do
 from ..model.commands import Argv, commands
 from ..model.errors import Unhealthy
@@ -62,7 +62,7 @@ def _know(applier: Applier, sentinels: tuple[str, ...], address: str, replicas: 
     end = time.monotonic() + PATIENCE
     right = (address, len(sentinels) - 1, replicas)
     while True:
-        views = [_sentinel_view(execute(applier.client, name, QUESTIONS["sentinel"])) for name in sentinels]
+        views = [sentinel_view(execute(applier.client, name, QUESTIONS["sentinel"])) for name in sentinels]
         known = [(view.master, view.sentinels, view.replicas) if view else ("", 0, 0) for view in views]
         if all(one == right for one in known):
             return True

@@ -47,7 +47,7 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
         show_plan(desk, outcome.plan)
         return Outcome(outcome.stack, outcome.seen, outcome.plan, dry=True)
     first = _plan(desk, topology, desk.planned_images(topology))
-    _refuse_taken_ports(desk, first)
+    refuse_taken_ports(desk, first)
     missing = missing_images(desk, topology)
     if not first.plan and not missing:
         await_serving(desk, first.stack)
@@ -186,7 +186,7 @@ def perform(desk: Desk, plan: Plan, applier: Applier, still_ours: Callable[[], N
         raise (explain(failure) if isinstance(failure, Exception) else None) or failure
 
 
-def _refuse_taken_ports(desk: Desk, outcome: Outcome) -> None:
+def refuse_taken_ports(desk: Desk, outcome: Outcome) -> None:
     """A port that a program outside Docker holds is found before anything has changed."""
     from ..host.ports import holder
 

@@ -107,7 +107,11 @@ class Desk:
 
     def stack(self, topology: Topology, images: Mapping[str, ImageRef], seen: Observed) -> Stack:
         """The topology made concrete for this host. Raises Conflict when no subnet is free."""
-        return resolve(topology, self.settings, choose_subnet(self.settings, seen), images, str(ROOT / "app"))
+        from ..model.compose import STEP, settle
+
+        stack = resolve(topology, self.settings, choose_subnet(self.settings, seen), images, str(ROOT / "app"))
+        # Compose gives the containers of a scaled service addresses of its own choice.
+        return settle(stack, seen) if topology.step == STEP else stack
 
     def spares(self, images: Mapping[str, ImageRef], seen: Observed) -> dict[str, Container]:
         """Redis containers as the last step defines them, by name: one may have to run for a moment to hand its data over."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..host.exec import demand, execute, pause
 from ..host.observe import redis_fields
+from ..model import labels
 from ..model.errors import Unhealthy
 from ..model.stack import Stack, address_of
 from ..model.text import _
@@ -18,35 +19,48 @@ PAUSE_MS = 8000
 def move_master(client: Any, stack: Stack, master: str, target: str, sentinel: str, report: Callable[[str], None]) -> str:
     """Lets `target` (or, if "", any replica) take the role from `master`, and awaits it. Returns the new master's address.
 
-    Writes are held for the moment (CLIENT PAUSE WRITE) until the replicas have everything, so that nothing is lost. The Sentinels
-    carry it out where there are any; without them the nodes are told directly. Raises Unhealthy at the deadline.
+    Writes are held (CLIENT PAUSE WRITE) until the replicas have everything, the role has moved and the old master follows, so that
+    nothing is lost. The Sentinels carry it out where there are any; without them the nodes are told directly. Raises Unhealthy.
     """
     report(_("moving the master role"))
     end = time.monotonic() + float(stack.settings.deadline)
-    old_address = _address(client, stack, master)
     wanted = _address(client, stack, target) if target else ""
     while True:
-        _await_replica(client, stack, master, target, end)
-        demand(client, master, "redis-ask", "client", "pause", str(PAUSE_MS), "write")
-        try:
-            _await_level(client, master, wanted, end)
-            address = _by_sentinel(client, sentinel, old_address, end) if sentinel else _by_hand(client, stack, master, target, wanted)
-            if address and address != old_address:
-                # The Sentinels would tell the old master only after 8 s (4 × SENTINEL_PUBLISH_PERIOD, src/sentinel.c of Redis); writes
-                # that it took until then would be lost. It becomes a replica before its clients may write again.
-                demand(client, master, "redis-ask", "replicaof", address, "6379")
-                demand(client, master, "redis-ask", "config", "rewrite")
-        finally:
-            execute(client, master, ("redis-ask", "client", "unpause"))
+        _await_replicas(client, master, wanted, end)
+        if sentinel:
+            _await_candidates(client, sentinel, master, end)
+        address = _hand_over(client, stack, master, target, wanted, sentinel, end)
         if address and (not wanted or address == wanted):
             _await_follower(client, master, address, end)
+            _await_agreement(client, stack, address, end)
             return address
         if not pause(1.0, end):
             raise Unhealthy(_("the master role did not move from {master}").format(master=master), _("invoke status"))
-        if address and address != old_address:
+        if address:
             # Another replica was chosen: the Sentinels' next choice starts from there.
             master = next((c for c in _names(client, stack) if _address(client, stack, c) == address), master)
-            old_address = address
+
+
+def _hand_over(client: Any, stack: Stack, master: str, target: str, wanted: str, sentinel: str, end: float) -> str:
+    """One try. Returns the new master's address, "" if the role stayed."""
+
+    def hold() -> None:
+        demand(client, master, "redis-ask", "client", "pause", str(PAUSE_MS), "write")
+
+    hold()
+    try:
+        if not _level(client, master, wanted, end):
+            return ""
+        old = _address(client, stack, master)
+        address = _by_sentinel(client, sentinel, old, hold, end) if sentinel else _by_hand(client, stack, master, target, wanted)
+        if address:
+            # The Sentinels would tell the old master only after 8 s (4 × SENTINEL_PUBLISH_PERIOD, src/sentinel.c of Redis); writes
+            # that it took until then would be lost. It becomes a replica before its clients may write again.
+            demand(client, master, "redis-ask", "replicaof", address, "6379")
+            demand(client, master, "redis-ask", "config", "rewrite")
+        return address
+    finally:
+        execute(client, master, ("redis-ask", "client", "unpause"))
 
 
 def _names(client: Any, stack: Stack) -> list[str]:
@@ -63,42 +77,71 @@ def _info(client: Any, node: str) -> dict[str, str]:
     return redis_fields(execute(client, node, ("redis-ask", "info", "replication")).text)
 
 
-def _await_replica(client: Any, stack: Stack, master: str, target: str, end: float) -> None:
-    """Waits until the target (or any replica) follows with its link up."""
-    wanted = _address(client, stack, target) if target else ""
-    while True:
-        rows = [value for key, value in _info(client, master).items() if key.startswith("slave") and key[5:].isdigit()]
-        online = [row for row in rows if "state=online" in row and (not wanted or f"ip={wanted}," in row)]
-        if online:
-            return
+def _online(client: Any, master: str) -> set[str]:
+    """The addresses of the replicas that are in step with the master."""
+    rows = [value for key, value in _info(client, master).items() if key.startswith("slave") and key[5:].isdigit() and "state=online" in value]
+    return {field.removeprefix("ip=") for row in rows for field in row.split(",") if field.startswith("ip=")}
+
+
+def _await_replicas(client: Any, master: str, wanted: str, end: float) -> None:
+    """Waits until `wanted` (or any replica) follows with its link up."""
+    while not ((found := _online(client, master)) and (not wanted or wanted in found)):
         if not pause(0.2, end):
             raise Unhealthy(_("no replica of {master} is in step, so that its role can't move").format(master=master), _("invoke status"))
 
 
-def _await_level(client: Any, master: str, wanted: str, end: float) -> None:
-    """Waits until replicas have all that the master has written (at most as long as writes are held)."""
+def _await_candidates(client: Any, sentinel: str, master: str, end: float) -> None:
+    """Waits until the Sentinel would choose among the replicas that are in step: not one that is gone, and has not been missed yet."""
+    told = False
+    while True:
+        lines = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "replicas", "master")).text.splitlines()
+        rows: list[dict[str, str]] = []
+        for key, value in zip(lines[::2], lines[1::2], strict=False):
+            if key == "name":
+                rows.append({})
+            if rows:
+                rows[-1][key] = value
+        good = {row.get("ip", "") for row in rows if row.get("flags") == "slave" and row.get("master-link-status") == "ok"}
+        alive = {row.get("ip", "") for row in rows if row.get("flags") == "slave"}
+        online = _online(client, master)
+        if good == alive == online:
+            return
+        if not told and alive != online:
+            demand(client, sentinel, "redis-ask", "-p", "26379", "sentinel", "reset", "master")
+            told = True
+        if not pause(0.1, end):
+            raise Unhealthy(_("{sentinel} does not see the replicas that stand").format(sentinel=sentinel), _("invoke status"))
+
+
+def _level(client: Any, master: str, wanted: str, end: float) -> bool:
+    """Whether the replicas come to have all that the master has written, while writes are held."""
     end = min(end, time.monotonic() + PAUSE_MS / 2000)
     while True:
         facts = _info(client, master)
         rows = [value for key, value in facts.items() if key.startswith("slave") and key[5:].isdigit()]
-        behind = [row for row in rows if (not wanted or f"ip={wanted}," in row) and f"offset={facts['master_repl_offset']}" not in row]
+        behind = [row for row in rows if (not wanted or f"ip={wanted}," in row) and f"offset={facts['master_repl_offset']}," not in row]
         if rows and not behind:
-            return
+            return True
         if not pause(0.05, end):
-            return
+            return False
 
 
-def _by_sentinel(client: Any, sentinel: str, old_address: str, end: float) -> str:
+def _by_sentinel(client: Any, sentinel: str, old_address: str, hold: Callable[[], None], end: float) -> str:
+    """Lets the Sentinel choose. A failover that is going on is awaited, whoever began it: writes stay held until it is over."""
     answer = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "failover", "master"))
-    if "NOGOODSLAVE" in answer.text or "INPROG" in answer.text:
+    if answer.text.strip() != "OK" and "INPROG" not in answer.text:
         return ""
-    end = min(end, time.monotonic() + 15)
     while True:
+        lines = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "master", "master")).text.splitlines()
+        flags = dict(zip(lines[::2], lines[1::2], strict=False)).get("flags", "")
         said = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "get-master-addr-by-name", "master")).text.splitlines()
         if said and said[0] != old_address:
             return said[0]
-        if not pause(0.1, end):
+        if flags and "failover_in_progress" not in flags:
             return ""
+        hold()
+        if not pause(0.1, end):
+            raise Unhealthy(_("the Sentinels did not end their failover"), _("invoke status"))
 
 
 def _by_hand(client: Any, stack: Stack, master: str, target: str, wanted: str) -> str:
@@ -119,6 +162,21 @@ def _await_follower(client: Any, node: str, address: str, end: float) -> None:
             return
         if not pause(0.2, end):
             raise Unhealthy(_("{node} does not follow the new master {address}").format(node=node, address=address), _("invoke status"))
+
+
+def _await_agreement(client: Any, stack: Stack, address: str, end: float) -> None:
+    """Waits until all Sentinels that answer name the new master and none is still at work: a node that starts now asks any of them."""
+    listed = client.containers(filters={"label": [f"{labels.STACK}={stack.name}", f"{labels.SERVICE}=sentinel"], "status": "running"})
+    for sentinel in [entry["Names"][0].lstrip("/") for entry in listed]:
+        while True:
+            answer = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "master", "master"))
+            lines = answer.text.splitlines()
+            facts = dict(zip(lines[::2], lines[1::2], strict=False))
+            if not answer.ok or (facts.get("ip") == address and "failover_in_progress" not in facts.get("flags", "")):
+                break
+            if not pause(0.1, end):
+                words = _("{sentinel} does not name the new master {address}").format(sentinel=sentinel, address=address)
+                raise Unhealthy(words, _("invoke status"))
 
 
 def reset_sentinels(client: Any, sentinels: tuple[str, ...], replicas: int, deadline: float, report: Callable[[str], None]) -> None:

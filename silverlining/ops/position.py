@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import steps
 
+from ..model.compose import STEP, specs, stands
 from ..model.observed import Observed
 from ..model.service import SECRETS
 from ..model.stack import Stack
@@ -28,17 +29,27 @@ class Position:
 def compare(stack: Stack, seen: Observed) -> tuple[str, ...]:
     """What differs between a topology and what stands, in words, by service."""
     differences = []
+    defined = as_defined(stack, seen)
     services = {s.name for s in stack.topology.services}
     for service in stack.topology.services:
         wanted = stack.of(service.name)
         standing = [c for c in seen.containers if c.service == service.name]
-        right = [c for c in wanted if (old := seen.container(c.name)) and (old.spec == c.spec or old.compose)]
+        right = [c for c in wanted if c.name in defined]
         if len(standing) != len(wanted):
             differences.append(_("{service} {there} of {wanted}").format(service=service.name, there=len(standing), wanted=len(wanted)))
         elif len(right) < len(wanted):
             differences.append(_("{service} defined otherwise").format(service=service.name))
     extra = sorted(_services(seen) - services)
     return (*differences, *(_("{service} as well").format(service=name) for name in extra))
+
+
+def as_defined(stack: Stack, seen: Observed) -> set[str]:
+    """The names of the containers that stand just as the topology defines them: as ours, or in step09 as Compose's."""
+    pairs = [(c, old) for c in stack.containers if (old := seen.container(c.name))]
+    if stack.topology.step == STEP:
+        by_compose = specs(stack)
+        return {c.name for c, old in pairs if stands(stack, old, by_compose)}
+    return {c.name for c, old in pairs if old.spec == c.spec}
 
 
 def _services(seen: Observed) -> set[str]:
@@ -51,8 +62,8 @@ def _distance(stack: Stack, seen: Observed) -> int:
     standing = {c.name: c for c in seen.containers}
     wanted = {c.name: c for c in stack.containers}
     services = {s.name for s in stack.topology.services} ^ _services(seen)
-    otherwise = sum(1 for name in wanted.keys() & standing.keys() if standing[name].spec != wanted[name].spec and not standing[name].compose)
-    return 10 * len(services) + 3 * len(wanted.keys() ^ standing.keys()) + otherwise
+    otherwise = (wanted.keys() & standing.keys()) - as_defined(stack, seen)
+    return 10 * len(services) + 3 * len(wanted.keys() ^ standing.keys()) + len(otherwise)
 
 
 def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:

@@ -77,7 +77,7 @@ BREAKS: dict[str, tuple[str, Break]] = {
     "haproxy": ("step08-netdata", tell("haproxy", (*APP_2, "maint"), (*APP_2, "ready"))),
     "registry": (
         "step08-netdata",
-        tell("etcd", ("etcdctl", "put", "/app/servers/app2", "{subnet}.250:8000"), ("etcdctl", "put", "/app/servers/app2", "{subnet}.31:8000")),
+        tell("etcd", ("etcdctl", "put", "/app/servers/app2", "{subnet}.250:8000"), ("etcdctl", "put", "/app/servers/app2", "{subnet}.32:8000")),
     ),
     "netdata": ("step08-netdata", pause("netdata")),
     "lvs": ("step06-lvs", pause("ping-app", 2)),
@@ -105,7 +105,7 @@ def test_the_check_fails_on_its_break(course: Course, name: str) -> None:
     step, harm = BREAKS[name]
     if course.json("status")["step"] != step:
         course.run("deploy-all" if step == "step08-netdata" else step, "--yes")
-    course.must_be_green()
+        course.must_be_green()
     with broken(course, harm):
         before, count = course.snapshot(), course.count()
         result = course.checks("--step", step, SILVERLINING_DEADLINE="2")[name]

@@ -24,7 +24,8 @@ class Voice:
     """Writes to `stream`. `quiet` says nothing but errors (standard output belongs to JSON then)."""
 
     def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
-        self.stream = stream or sys.stdout
+        # A closed standard output is None; what would be said then is nobody's to read.
+        self.stream = stream or sys.stdout or open(os.devnull, "w")  # noqa: SIM115
         self.quiet = quiet
         self.terminal = self.stream.isatty()
         self.colour = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -109,7 +109,8 @@ def redis(scene: Scene) -> Result:
     linked = [n for n, node in seen.redis.items() if node.role == "slave" and node.link_up and node.master == address]
     ok = len(masters) == 1 and len(linked) == wanted
     detail = ", ".join(
-        f"{name} {node.role}{'' if node.role == 'master' or node.link_up else ' (link down)'}" for name, node in sorted(seen.redis.items())
+        f"{name} {_('master') if node.role == 'master' else _('replica') if node.link_up else _('replica, link down')}"
+        for name, node in sorted(seen.redis.items())
     )
     return Result("redis", ok, expected, detail or _("no Redis answers"), _("invoke deploy-all attaches replicas again; redis-ask info replication"))
 
@@ -177,13 +178,19 @@ def lvs(scene: Scene) -> Result:
     answer = execute(scene.client, scene.first("lvs").name, ("lvs-health",))
     # The director serves with one; here all must be in.
     ok = answer.ok and f" {len(reals)} of {len(reals)} " in f" {answer.text}"
-    return Result("lvs", ok, expected, answer.text or expected, f"docker exec {scene.first('lvs').name} lvs-status")
+    return Result("lvs", ok, expected, answer.text.removeprefix("lvs: ") or expected, f"docker exec {scene.first('lvs').name} lvs-status")
 
 
 def netdata(scene: Scene) -> Result:
     """netdata answers and has charts of containers."""
     answer = execute(scene.client, scene.first("netdata").name, ("netdata-health",))
-    return Result("netdata", answer.ok, _("charts of the host and of containers"), answer.text or _("they are there"), _("docker logs of netdata"))
+    return Result(
+        "netdata",
+        answer.ok,
+        _("charts of the host and of containers"),
+        answer.text.removeprefix("netdata: ") or _("they are there"),
+        _("docker logs of netdata"),
+    )
 
 
 CHECKS: dict[str, Function] = {

@@ -74,7 +74,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         Swap(desk, stack, seen, serving).run()
     stack, _seen = _look(desk, topology, images)
     by_us.await_serving(desk, stack)
-    by_us.prune(desk, missing)
+    by_us.prune(desk, seen, missing)
     return Outcome(stack, first, plan)
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,6 @@ from ..host.exec import STOP
 from ..model.actions import Action, Plan
 from ..model.commands import commands, line, title
 from ..model.errors import SilverliningError, Unhealthy
-from ..model.images import IMAGE_LABEL
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
 from ..model.plan import port_flag, withdrawn
@@ -52,20 +52,21 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
     if not first.plan and not missing:
         await_serving(desk, first.stack)
         return first
-    _confirm(desk, first)
+    shown = _confirm(desk, first)
     images = get_images(desk, topology)
     with lock(desk, images["tools"]) as held:
         outcome = _plan(desk, topology, images)
         settled = outcome
         for _round in range(ROUNDS):
-            show_plan(desk, settled.plan)
+            if settled.plan != shown:
+                show_plan(desk, settled.plan)
             perform(desk, settled.plan, Applier(desk.host.client, settled.stack), held.check)
             # What slept in a volume (keys in etcd, say) is only seen once its service runs.
             settled = _plan(desk, topology, images)
             if not settled.plan:
                 break
     await_serving(desk, outcome.stack)
-    prune(desk, missing)
+    prune(desk, first.seen, missing)
     return outcome
 
 
@@ -109,16 +110,18 @@ def get_images(desk: Desk, topology: Topology) -> dict[str, ImageRef]:
     return desk.refs(found, names)
 
 
-def _confirm(desk: Desk, outcome: Outcome) -> None:
+def _confirm(desk: Desk, outcome: Outcome) -> Plan | None:
+    """Asks before something that serves is taken away. Gives the plan if it has been shown for that. Raises SilverliningError."""
     gone = withdrawn(outcome.plan, outcome.stack)
     if not gone or desk.yes:
-        return
+        return None
     show_plan(desk, outcome.plan)
     what = _("this takes away what serves now: {names}").format(names=", ".join(gone))
     if not (sys.stdin.isatty() and desk.voice.terminal):
         raise SilverliningError(what, _("add --yes to go on"))
     if not desk.voice.ask(f"  {what}. " + _("Go on?")):
         raise SilverliningError(_("nothing was changed"))
+    return outcome.plan
 
 
 def lock(desk: Desk, tools: ImageRef) -> Any:
@@ -226,12 +229,19 @@ def await_serving(desk: Desk, stack: Stack) -> None:
         time.sleep(0.05)
 
 
-def prune(desk: Desk, built: list[str]) -> None:
-    """Removes the earlier builds of the images that this run had to get, where no container uses them."""
-    if not built:
-        return
+def prune(desk: Desk, before: Observed, built: list[str]) -> None:
+    """Removes what this run has superseded: builds that the stack's containers used before it, with what those were built on.
+
+    What others on this engine have built is not ours to remove; what a container still uses stays.
+    """
+    from docker.errors import APIError
+
     client = desk.host.client
-    mine = [entry for entry in client.images() if (entry.get("Labels") or {}).get(IMAGE_LABEL) in built]
-    gone = desk.store.prune(desk.store.superseded(mine, client.containers(all=True)))
+    tags: set[str] = set()
+    for reference in {c.image for c in before.containers} if built else ():
+        with suppress(APIError):
+            tags.update(tag for layer in client.history(reference) for tag in layer.get("Tags") or [])
+    mine = [entry for entry in client.images() if tags.intersection(entry.get("RepoTags") or [])] if tags else []
+    gone = desk.store.prune(desk.store.superseded(mine, client.containers(all=True))) if mine else []
     if gone:
         desk.voice.note(_("superseded builds removed: {names}").format(names=", ".join(gone)))

@@ -202,5 +202,5 @@ def reset_sentinels(client: Any, sentinels: tuple[str, ...], replicas: int, dead
                         replicas=replicas,
                         rest=len(sentinels) - 1,
                     ),
-                    _("invoke status"),
+                    _("run the same command again; `invoke status` shows who sees what"),
                 )

@@ -33,6 +33,7 @@ def move_master(client: Any, stack: Stack, master: str, target: str, sentinel: s
         if address and (not wanted or address == wanted):
             _await_follower(client, master, address, end)
             _await_agreement(client, stack, address, end)
+            _gather(client, stack, address, end)
             return address
         if not pause(1.0, end):
             raise Unhealthy(_("the master role did not move from {master}").format(master=master), _("invoke status"))
@@ -162,6 +163,16 @@ def _await_follower(client: Any, node: str, address: str, end: float) -> None:
             return
         if not pause(0.2, end):
             raise Unhealthy(_("{node} does not follow the new master {address}").format(node=node, address=address), _("invoke status"))
+
+
+def _gather(client: Any, stack: Stack, address: str, end: float) -> None:
+    """Every replica follows the new master: the Sentinels tell only those that they know, and one that came a moment ago may be none of them."""
+    for node in _names(client, stack):
+        facts = _info(client, node)
+        if facts.get("role") == "slave" and facts.get("master_host") != address:
+            demand(client, node, "redis-ask", "replicaof", address, "6379")
+            demand(client, node, "redis-ask", "config", "rewrite")
+            _await_follower(client, node, address, end)
 
 
 def _await_agreement(client: Any, stack: Stack, address: str, end: float) -> None:

@@ -85,10 +85,13 @@ def test_jumps(course: Course, decoys: Decoys, goes_on: Callable[[], int]) -> No
 def test_backwards_with_the_master_moved(course: Course, decoys: Decoys, goes_on: Callable[[], int], start: str, end: str) -> None:
     """The master is elsewhere than its name says, and the way leads back: the number goes on."""
     go(course, start, goes_on)
-    assert course.fail_over() != course.name("redis-master")
+    # The step's own lesson may have moved it already.
+    if course.master() == course.name("redis-master"):
+        course.fail_over()
+    assert course.master() != course.name("redis-master")
     number = goes_on()
     go(course, end, goes_on)
-    assert course.count() == number + 1 or end != "step03-redis"
+    assert course.count() > number
     course.must_stand_still(end)
     decoys.must_be_untouched()
 

@@ -173,6 +173,8 @@ class Lock:
             # 409: another has the name. 404 once it was made: cleared away as left behind. 404 before: no such image.
             if isinstance(error, APIError) and (error.status_code == 409 or (dropped and error.status_code == 404)):
                 return False
+            if isinstance(error, APIError) and "already running" in str(error.explanation):
+                return False  # seen on 20.10 under load: the runtime answers one start twice
             if isinstance(error, (APIError, RequestException)):
                 words = str(getattr(error, "explanation", None) or error)
                 full = "no space left" in words.lower()

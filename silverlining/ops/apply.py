@@ -258,7 +258,7 @@ def creation(client: Any, c: Container) -> dict[str, Any]:
             tmpfs=list(c.tmpfs) or None,
             read_only=c.read_only,
             cap_drop=["ALL"],
-            cap_add=list(c.cap_add) or None,
+            cap_add=sorted(f"CAP_{name}" for name in c.cap_add) or None,
             security_opt=["no-new-privileges"],
             sysctls=dict(c.sysctls) or None,
             mem_limit=c.memory * 1024 * 1024,

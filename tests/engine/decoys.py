@@ -7,40 +7,41 @@ from typing import Any
 
 from docker import APIClient
 from docker.errors import NotFound
-from docker.types import IPAMConfig, IPAMPool
 
 from .tiny import IMAGE, make_image
 
-# A stranger; a stack whose name begins like ours, complete with our other labels; a label whose name begins like ours.
-KINDS: dict[str, dict[str, str]] = {
-    "stranger": {},
-    "neighbour": {"io.silverlining.stack": "sl-test-2", "io.silverlining.service": "redis-master", "io.silverlining.index": "1"},
-    "lookalike": {"io.silverlining.stackx": "sl-test", "io.silverlining.service": "redis-slave", "io.silverlining.index": "1"},
-}
-NAMES = {"stranger": "sl-decoy", "neighbour": "sl-test-2-redis-master-1", "lookalike": "sl-test-redis-slave-9"}
+
+def kinds(stack: str) -> dict[str, dict[str, str]]:
+    """Names and labels: a stranger; a stack whose name begins like ours, with our other labels; a label whose name begins like ours."""
+    others = {"io.silverlining.service": "redis-master", "io.silverlining.index": "1"}
+    return {
+        f"{stack}-decoy": {},
+        f"{stack}-2-redis-master-1": {"io.silverlining.stack": f"{stack}-2", **others},
+        f"{stack}-redis-slave-9": {"io.silverlining.stackx": stack, **others},
+    }
 
 
 class Decoys:
     """One container, network and volume of each kind."""
 
-    def __init__(self, client: APIClient) -> None:
+    def __init__(self, client: APIClient, stack: str) -> None:
         self.client = client
+        self.names = list(kinds(stack))
         self.remove()
-        self.made = make_image(client)
-        for number, (kind, labels) in enumerate(KINDS.items()):
-            name = NAMES[kind]
+        make_image(client)
+        for name, labels in kinds(stack).items():
             client.create_volume(name, labels=labels)
-            pool = IPAMPool(subnet=f"10.99.119.{16 * number}/28")
-            client.create_network(name, labels=labels, ipam=IPAMConfig(pool_configs=[pool]))
-            config = client.create_host_config(network_mode=name)
-            client.create_container(IMAGE, ["cat"], name=name, labels=labels, stdin_open=True, host_config=config)
+            client.create_network(name, labels=labels)
+            client.create_container(
+                IMAGE, ["cat"], name=name, labels=labels, stdin_open=True, host_config=client.create_host_config(network_mode=name)
+            )
             client.start(name)
         self.first = self.look()
 
     def look(self) -> list[Any]:
         """Ids and times of all: equal as long as nobody has touched them."""
         found: list[Any] = []
-        for name in NAMES.values():
+        for name in self.names:
             container = self.client.inspect_container(name)
             network = self.client.inspect_network(name)
             found += [container["Id"], container["State"]["StartedAt"], container["State"]["Status"], network["Id"], list(network["Containers"])]
@@ -53,7 +54,7 @@ class Decoys:
 
     def remove(self) -> None:
         """Takes them away."""
-        for name in NAMES.values():
+        for name in self.names:
             for end in (
                 lambda n: self.client.remove_container(n, force=True, v=True),
                 self.client.remove_network,

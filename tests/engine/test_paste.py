@@ -26,7 +26,7 @@ def pasted(text: str) -> str:
 
 
 def tidy(value: Any) -> Any:
-    """A value less what passes; lists whose order means nothing, sorted; nothing, empty and false are one."""
+    """A value less what passes. The client writes [] and {} where the API's null means the same: nothing, empty and false are one."""
     if isinstance(value, dict):
         return {key: new for key, old in value.items() if key not in PASSING and (new := tidy(old))}
     return value
@@ -50,9 +50,8 @@ def standing(course: Course) -> dict[str, Any]:
     found: dict[str, Any] = {f"container {name}": container(course, name) for name in course.ids()}
     for name in course.networks():
         facts = course.client.inspect_network(name)
-        found[f"network {name}"] = {
-            key: facts[key] for key in ("Driver", "IPAM", "Labels", "Options", "Internal", "Attachable", "EnableIPv6", "Scope")
-        }
+        parts = ("Driver", "IPAM", "Labels", "Options", "Internal", "Attachable", "EnableIPv6", "Scope")
+        found[f"network {name}"] = tidy({key: facts[key] for key in parts})
     for name in course.volumes():
         facts = course.client.inspect_volume(name)
         found[f"volume {name}"] = {key: facts[key] for key in ("Driver", "Labels", "Options", "Scope")}

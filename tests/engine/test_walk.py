@@ -21,7 +21,7 @@ COUNTING = NAMES[3:]
 @pytest.fixture(scope="module", autouse=True)
 def decoys(engine: APIClient, course: Course) -> Iterator[Decoys]:
     """Objects of others, there from the beginning."""
-    some = Decoys(engine)
+    some = Decoys(engine, course.stack)
     yield some
     some.remove()
 

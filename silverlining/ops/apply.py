@@ -151,7 +151,7 @@ class Applier:
     def await_ready(self, c: Container, report: Report) -> None:
         """Asks the container's own health check until it says yes: sooner than Docker, which asks only once an interval.
 
-        Raises Unhealthy at the deadline, or at once when the container has ended and isn't restarted.
+        Raises Unhealthy at the deadline.
         """
         if c.health is None:
             return

@@ -115,7 +115,7 @@ def test_an_edit_of_the_redis_configuration_with_the_master_moved(course: Course
 @pytest.mark.parametrize("forget", [False, True], ids=["volumes-kept", "volumes-lost"])
 def test_counts_after_five_recreations(course: Course, goes_on: Callable[[], int], forget: bool) -> None:
     """Sentinels and replicas are made anew five times, with the identity in their volumes or without: no ghosts remain."""
-    go(course, "step05-sentinel", goes_on)
+    course.run("deploy-all", "--yes")
     for turn in range(5):
         victims = [course.name("sentinel", turn % 3 + 1), course.name("redis-slave", turn % 2 + 1)]
         if course.master() in victims:
@@ -124,7 +124,7 @@ def test_counts_after_five_recreations(course: Course, goes_on: Callable[[], int
             course.client.remove_container(victim, force=True)
             if forget:
                 course.client.remove_volume(victim)
-        course.run("step05-sentinel", "--yes")
+        course.run("deploy-all", "--yes")
         until(lambda: course.sentinel_counts() == {("2", "2")}, f"turn {turn}: each Sentinel knows 2 replicas and 2 others", 30)
         goes_on()
     course.must_be_green()

@@ -123,7 +123,7 @@ class Workshop:
         for variant in image.variants:
             source = variant.source
             answers = self._contexts.answers(variant)
-            if (variant.needs and variant.needs not in context.files) or not all(value for _argument, value in answers):
+            if variant.needs and variant.needs not in context.files:
                 said.append((source, _("not tried: the settings name none")))
                 continue
             with self._slots:

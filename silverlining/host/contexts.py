@@ -78,7 +78,7 @@ class Contexts:
 
     def answers(self, variant: Variant) -> tuple[tuple[str, str], ...]:
         """The build arguments that a variant takes from the settings."""
-        return tuple((argument, getattr(self._images, setting, "")) for argument, setting in variant.asks)
+        return tuple((argument, getattr(self._images, setting)) for argument, setting in variant.asks)
 
     def _make(self, image: Image) -> Context:
         named = self._images.references.get(image.name, "")

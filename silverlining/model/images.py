@@ -25,7 +25,8 @@ BASE_OPTIONS = ("force-unsafe-io",)
 class Variant:
     """One of several ways to build an image, tried in turn.
 
-    `needs` names a file of the context, `asks` (build argument, setting under `images`) values, without which it can't be tried.
+    `needs` names a file of the context without which it can't be tried; `asks` are build arguments with the setting under `images`
+    that gives their value.
     """
 
     source: str

@@ -80,6 +80,8 @@ class ImageSettings:
     mirror: str
     references: dict[str, str]
     confd_binary: str
+    confd_release: str
+    confd_sha256: str
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Settings:
     """The two groups of settings that images need."""
 
     def __init__(self, **references: str) -> None:
-        self.images = ImageSettings("", references, "")
+        self.images = ImageSettings("", references, "", "", "")
         self.build = BuildSettings("", "", "", "")
 
 

@@ -43,7 +43,7 @@ class Settings:
     """The two groups of settings that images need."""
 
     def __init__(self, mirror: str = "", references: dict[str, str] | None = None, package_mirror: str = "") -> None:
-        self.images = ImageSettings(mirror, references or {}, "")
+        self.images = ImageSettings(mirror, references or {}, "", "", "")
         self.build = BuildSettings(package_mirror, "", "", "")
 
 

@@ -52,7 +52,7 @@ def made(
     binary: str = "",
     catalogue: Mapping[str, Image] = CATALOGUE,
 ) -> Contexts:
-    return Contexts(root, variables, ImageSettings("", references or {}, binary), catalogue)
+    return Contexts(root, variables, ImageSettings("", references or {}, binary, "", ""), catalogue)
 
 
 def prints(root: Path, **changes: Any) -> dict[str, str]:

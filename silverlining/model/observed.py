@@ -140,3 +140,8 @@ def choose_subnet(settings: Settings, seen: Observed) -> str:
         if not any(candidate.overlaps(other) for other in taken):
             return str(candidate)
     raise Conflict(_("no free /24 in the pool {pool}").format(pool=settings.network.pool), _("set network.pool or network.subnet to free addresses"))
+
+
+def likely_subnet(settings: Settings, seen: Observed) -> str:
+    """The subnet that the stack has, or would have if nothing stood in its way: to look at what stands where choose_subnet refuses."""
+    return seen.subnet or settings.network.subnet or seen.remembered or str(next(IPv4Network(settings.network.pool).subnets(new_prefix=24)))

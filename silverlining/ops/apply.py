@@ -19,6 +19,8 @@ from ..model.stack import Container, Stack
 from ..model.text import _
 
 Report = Callable[[str], None]
+# A container that has ended as often as this (Docker waits longer before each new start: 6 s by then) is not awaited any further.
+HOPELESS = 6
 # Where no app is registered yet, HAProxy has no servers to wait for.
 SERVERS_WITHIN = 10
 
@@ -163,14 +165,25 @@ class Applier:
             if answer.ok:
                 return
             words = answer.gist
+            if answer.code is None and (ended := self._keeps_ending(c.name)):
+                self._give_up(c.name, ended, self.deadline - (end - time.monotonic()))
             if not pause(0.1, end):
                 break
         self._give_up(c.name, words)
 
-    def _give_up(self, name: str, words: str) -> None:
+    def _keeps_ending(self, name: str) -> str:
+        """What there is to say of a container that won't live, however long one waits; "" while it may."""
+        facts = self.client.inspect_container(name)
+        if facts["RestartCount"] < HOPELESS:
+            return ""
+        return _("it has ended {count} times, with exit code {code}").format(count=facts["RestartCount"], code=facts["State"]["ExitCode"])
+
+    def _give_up(self, name: str, words: str, seconds: float = 0) -> None:
         log = last_lines(self.client, name)
         raise Unhealthy(
-            _("{name} is not healthy after {seconds:g} s: {words}").format(name=name, seconds=self.deadline, words=words or _("no answer"))
+            _("{name} is not healthy after {seconds:g} s: {words}").format(
+                name=name, seconds=round(seconds or self.deadline, 1), words=words or _("no answer")
+            )
             + (f"\n{log}" if log else ""),
             _("`docker logs --tail 50 {name}` says more; mend that, then run the same command again").format(name=name),
         )

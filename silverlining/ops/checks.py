@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..host.exec import execute
 from ..model.errors import EngineError
 from ..model.lesson import Check
-from ..model.text import _
+from ..model.text import _, _n
 from .converge import entry_of
 from .position import as_defined
 from .scene import Scene
@@ -80,7 +80,7 @@ def containers(scene: Scene) -> Result:
             answer = execute(scene.client, c.name, ("sh", "-c", c.health.command))
             if not answer.ok or old.health == "unhealthy":
                 wrong.append(f"{c.name}: {old.health} ({answer.gist})")
-    expected = _("{count} containers running and healthy").format(count=len(scene.stack.containers))
+    expected = _n("{count} container running and healthy", "{count} containers running and healthy", len(scene.stack.containers))
     hint = _("run the step's task again: it mends what differs; docker logs NAME says why")
     return Result("containers", not wrong, expected, "; ".join(wrong) or expected, hint)
 
@@ -140,7 +140,7 @@ def apps(scene: Scene) -> Result:
     """Every app container can count."""
     answers = {c.name: execute(scene.client, c.name, ("app-health",)) for c in scene.stack.of("ping-app")}
     wrong = [f"{name}: {answer.text}" for name, answer in answers.items() if not answer.ok]
-    expected = _("{count} app containers that can count").format(count=len(answers))
+    expected = _n("{count} app container that can count", "{count} app containers that can count", len(answers))
     return Result(
         "apps", not wrong, expected, "; ".join(wrong) or expected, _("docker logs of that container; invoke check says whether Redis is well")
     )

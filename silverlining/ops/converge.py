@@ -18,7 +18,7 @@ from ..model.observed import Observed
 from ..model.plan import plan as make_plan
 from ..model.plan import port_flag, withdrawn
 from ..model.stack import ImageRef, Stack
-from ..model.text import _
+from ..model.text import _, _n
 from ..model.topology import Topology
 from .apply import Applier
 from .desk import Desk
@@ -135,7 +135,7 @@ def show_plan(desk: Desk, plan: Plan) -> None:
     """The plan as the docker commands that it stands for."""
     if not plan:
         return
-    desk.voice.title(_("Plan: {count} changes").format(count=len(plan.actions)))
+    desk.voice.title(_n("Plan: {count} change", "Plan: {count} changes", len(plan.actions)))
     for action in plan.actions:
         for argv in commands(action):
             desk.voice.command(line(argv))

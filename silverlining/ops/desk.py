@@ -105,11 +105,11 @@ class Desk:
         tools = self.store.plan_for(("tools",))["tools"]
         return observe(self.host.client, self.settings.stack, tools.reference if tools.rung == "present" else "")
 
-    def stack(self, topology: Topology, images: Mapping[str, ImageRef], seen: Observed) -> Stack:
-        """The topology made concrete for this host. Raises Conflict when no subnet is free."""
+    def stack(self, topology: Topology, images: Mapping[str, ImageRef], seen: Observed, subnet: str = "") -> Stack:
+        """The topology made concrete for this host, in `subnet` or the one that choose_subnet finds. Raises Conflict when none is free."""
         from ..model.compose import STEP, settle
 
-        stack = resolve(topology, self.settings, choose_subnet(self.settings, seen), images, str(ROOT / "app"))
+        stack = resolve(topology, self.settings, subnet or choose_subnet(self.settings, seen), images, str(ROOT / "app"))
         # Compose gives the containers of a scaled service addresses of its own choice.
         return settle(stack, seen) if topology.step == STEP else stack
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model.text import _
+from ..model.text import _, _n
 from .desk import Desk
 
 
@@ -32,7 +32,7 @@ def _bring_up(desk: Desk) -> bool:
 
     shell = desk.host.context
     todo = plan(look(shell))
-    desk.voice.title(_("Plan: {count} commands").format(count=len(todo.steps)))
+    desk.voice.title(_n("Plan: {count} command", "Plan: {count} commands", len(todo.steps)))
     for line in todo.lines():
         desk.voice.command(line)
     if desk.dry:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import steps
 
 from ..model.compose import STEP, specs, stands
-from ..model.observed import Observed
+from ..model.errors import Conflict
+from ..model.observed import Observed, choose_subnet, likely_subnet
 from ..model.service import SECRETS
 from ..model.stack import Stack
 from ..model.text import _
@@ -67,15 +68,20 @@ def _distance(stack: Stack, seen: Observed) -> int:
 
 
 def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:
-    """The step that the host is at, and its stack. An empty host is at step00."""
+    """The step that the host is at, and its stack. An empty host is at step00; a subnet that can't be had is a difference, no error."""
+    trouble: tuple[str, ...] = ()
+    try:
+        subnet = choose_subnet(desk.settings, seen)
+    except Conflict as error:
+        subnet, trouble = likely_subnet(desk.settings, seen), (error.what,)
     best: tuple[int, Position, Stack] | None = None
     compose = bool(seen.containers) and all(c.compose for c in seen.containers)
     for name in steps.NAMES:
         if (name == "step09-compose") != compose:
             continue
         topology = steps.load(name).TOPOLOGY
-        stack = desk.stack(topology, desk.planned_images(topology), seen)
-        differences = compare(stack, seen)
+        stack = desk.stack(topology, desk.planned_images(topology), seen, subnet)
+        differences = (*compare(stack, seen), *trouble)
         position = Position(name, not differences, differences)
         distance = _distance(stack, seen)
         if best is None or distance <= best[0]:

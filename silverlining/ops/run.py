@@ -77,7 +77,7 @@ def deploy_all(desk: Desk) -> None:
     else:
         seen = desk.observe()
     desk.voice.title(_("What stands"))
-    table(desk, seen)
+    table(desk, seen, asked=True)
     desk.voice.note(_("open {url}").format(url=url_of(outcome.stack)))
 
 

@@ -42,8 +42,8 @@ def role(c: SeenContainer, seen: Observed) -> str:
     return ""
 
 
-def table(desk: Desk, seen: Observed) -> None:
-    """The containers as a table."""
+def table(desk: Desk, seen: Observed, asked: bool = False) -> None:
+    """The containers as a table. `asked`: each has just answered its own health check, which Docker will only know after its interval."""
     head = (_("service"), _("container"), _("state"), _("address"), _("ports"), _("role"))
     desk.voice.table(
         head,
@@ -51,7 +51,7 @@ def table(desk: Desk, seen: Observed) -> None:
             (
                 row["service"],
                 row["container"],
-                row["health"] if row["state"] == "running" and row["health"] else row["state"],
+                _state(row, asked),
                 row["address"],
                 " ".join(map(str, row["ports"])),
                 row["role"],
@@ -59,6 +59,12 @@ def table(desk: Desk, seen: Observed) -> None:
             for row in rows(seen)
         ],
     )
+
+
+def _state(row: dict[str, Any], asked: bool) -> str:
+    if row["state"] != "running" or not row["health"]:
+        return str(row["state"])
+    return "healthy" if asked and row["health"] == "starting" else str(row["health"])
 
 
 def status(desk: Desk) -> dict[str, Any]:

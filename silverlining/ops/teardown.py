@@ -10,7 +10,7 @@ from ..model import labels
 from ..model.commands import docker, line, remove
 from ..model.errors import Conflict, SilverliningError
 from ..model.images import IMAGE_LABEL
-from ..model.text import _
+from ..model.text import _, _n
 from .converge import lock
 from .desk import Desk
 
@@ -57,10 +57,13 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         _remove(client, containers, networks, named)
     kept = _remove_images(client, built)
     built = [tag for tag in built if tag not in kept]
-    parts = [_("{count} containers").format(count=len(containers)), _("{count} networks").format(count=len(networks))]
-    parts += [_("{count} volumes").format(count=len(named))] if named else []
-    parts += [_("{count} images").format(count=len(built))] if built else []
-    voice.ok(_("removed: {parts}").format(parts=", ".join(parts)) + ("" if volumes else _("; the data stays in its volumes")))
+    parts = [
+        _n("{count} container", "{count} containers", len(containers)) if containers else "",
+        _n("{count} network", "{count} networks", len(networks)) if networks else "",
+        _n("{count} volume", "{count} volumes", len(named)) if named else "",
+        _n("{count} image", "{count} images", len(built)) if built else "",
+    ]
+    voice.ok(_("removed: {parts}").format(parts=", ".join(filter(None, parts))) + ("" if volumes else _("; the data stays in its volumes")))
     if kept:
         voice.note(_("these images stay, others use them: {names}").format(names=", ".join(kept)))
 

@@ -163,6 +163,7 @@ def test_a_subnet_that_is_taken(course: Course) -> None:
     course.client.create_network("try-fail-net", ipam=IPAMConfig(pool_configs=[IPAMPool(subnet="10.99.20.64/28")]))
     try:
         refused(course, "step01-nginx", says=("10.99.20.0/24 is taken", "10.99.20.64/28", "network.subnet"))
+        assert "10.99.20.0/24 is taken" in course.run("status"), "what only looks tells it and goes on"
     finally:
         course.client.remove_network("try-fail-net")
 

@@ -140,13 +140,18 @@ def test_a_second_run_while_one_is_going_on(course: Course, tmp_path: Path) -> N
     must_go_on(course)
 
 
-def test_an_unhealthy_service_at_the_deadline(course: Course, tmp_path: Path) -> None:
-    """The app's code is mounted in step03: a copy of the checkout whose /healthz fails."""
-    copy = Course(course.client, "sl-fail", 8200, 20, copy_checkout(tmp_path / "copy"))
-    os.chmod(tmp_path, 0o755)
-    for folder in [tmp_path, *tmp_path.parents]:
+def readable_copy(course: Course, place: Path) -> Course:
+    """The stack from a copy of the checkout that may be edited, with its code where the app's user may read it."""
+    copy = Course(course.client, "sl-fail", 8200, 20, copy_checkout(place / "copy"))
+    for folder in [place, *place.parents]:
         if str(folder).startswith("/tmp/"):
             os.chmod(folder, folder.stat().st_mode | 0o055)
+    return copy
+
+
+def test_an_unhealthy_service_at_the_deadline(course: Course, tmp_path: Path) -> None:
+    """The app's code is mounted in step03: a copy of the checkout whose /healthz fails."""
+    copy = readable_copy(course, tmp_path)
     copy.edit(
         "app/ping/views.py",
         "def healthz(request: HttpRequest) -> HttpResponse:",
@@ -156,6 +161,16 @@ def test_an_unhealthy_service_at_the_deadline(course: Course, tmp_path: Path) ->
     message = text[text.index("\n✗ ", text.index("Changes")) :]
     assert "sl-fail-django-1 is not healthy after 6 s" in message and "docker logs --tail 50 sl-fail-django-1" in message
     assert "OSError" in message, "its last log lines"
+    must_go_on(course)
+
+
+def test_a_service_that_keeps_ending_is_not_awaited_to_the_end(course: Course, tmp_path: Path) -> None:
+    copy = readable_copy(course, tmp_path)
+    copy.edit("app/django_app/settings.py", "\nimport ", "\nraise SystemExit(3)\nimport ")
+    began = time.monotonic()
+    text = copy.fails("step03-redis", "--yes", SILVERLINING_DEADLINE="300")
+    assert time.monotonic() - began < 150
+    assert "sl-fail-django-1 is not healthy" in text and "it has ended" in text and "with exit code 3" in text
     must_go_on(course)
 
 

@@ -72,6 +72,8 @@ OTHER: dict[str, tuple[str, Any]] = {
     "images.mirror": ("registry.example/library", "registry.example/library"),
     "images.references": ("redis=r:1,nginx=n:2", {"redis": "r:1", "nginx": "n:2"}),
     "images.confd_binary": ("/opt/confd", "/opt/confd"),
+    "images.confd_release": ("https://m.example/confd.tar.gz", "https://m.example/confd.tar.gz"),
+    "images.confd_sha256": ("ab12", "ab12"),
     **{f"build.{name}": ("x", "x") for name in ("mirror", "apt_sources", "pip_index", "ca_bundle")},
 }
 

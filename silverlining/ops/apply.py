@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from ..host.exec import demand, execute, last_lines, pause
+from ..host.exec import Answer, demand, execute, last_lines, pause
 from ..host.helpers import run_helper
 from ..host.observe import redis_fields
 from ..model import actions as do
@@ -19,6 +20,8 @@ from ..model.stack import Container, Stack
 from ..model.text import _
 
 Report = Callable[[str], None]
+# Health checks that run at the same time, and seconds between two of one container.
+AT_ONCE, BEAT = 2, 0.25
 # A container that has ended as often as this (Docker waits longer before each new start: 6 s by then) is not awaited any further.
 HOPELESS = 6
 # Where no app is registered yet, HAProxy has no servers to wait for.
@@ -32,6 +35,13 @@ class Applier:
         self.client = client
         self.stack = stack
         self.deadline = float(stack.settings.deadline)
+        self._asking = threading.BoundedSemaphore(AT_ONCE)
+
+    def ask(self, name: str, *argv: str) -> Answer:
+        """What a program inside a container says. Few are asked at a time: each question is a process that the engine must start,
+        and those that start up need the processors themselves."""
+        with self._asking:
+            return execute(self.client, name, argv)
 
     def apply(self, action: do.Action, report: Report) -> None:
         """Does one action and awaits that it holds; `report` takes a few words about where it is."""
@@ -135,7 +145,7 @@ class Applier:
         """A new HAProxy that gets its servers from etcd is healthy before it has them: requests that came now would be refused."""
         report(_("waiting for its servers"))
         end = time.monotonic() + min(self.deadline, SERVERS_WITHIN)
-        while "app" not in execute(self.client, haproxy, ("haproxyctl", "show", "servers", "state", "webserver")).text and pause(0.05, end):
+        while "app" not in self.ask(haproxy, "haproxyctl", "show", "servers", "state", "webserver").text and pause(0.05, end):
             pass
 
     def remove(self, name: str) -> None:
@@ -161,13 +171,13 @@ class Applier:
         end = time.monotonic() + self.deadline
         words = ""
         while True:
-            answer = execute(self.client, c.name, ("sh", "-c", c.health.command))
+            answer = self.ask(c.name, "sh", "-c", c.health.command)
             if answer.ok:
                 return
             words = answer.gist
             if answer.code is None and (ended := self._keeps_ending(c.name)):
                 self._give_up(c.name, ended, self.deadline - (end - time.monotonic()))
-            if not pause(0.1, end):
+            if not pause(BEAT, end):
                 break
         self._give_up(c.name, words)
 
@@ -196,7 +206,7 @@ class Applier:
         while facts.get("master_host") != address or facts.get("master_link_status") != "up":
             if not pause(0.1, end):
                 self._give_up(node, _("no link to its master {address}").format(address=address))
-            facts = redis_fields(execute(self.client, node, ("redis-ask", "info", "replication")).text)
+            facts = redis_fields(self.ask(node, "redis-ask", "info", "replication").text)
 
     def _await_server(self, key: str, value: str, there: bool, report: Report) -> None:
         """Waits until HAProxy's running configuration has (or hasn't) the server that a key names."""
@@ -205,7 +215,7 @@ class Applier:
         server = key.rsplit("/", 1)[1]
         end = time.monotonic() + self.deadline
         while True:
-            answer = execute(self.client, haproxy, ("haproxyctl", "show", "servers", "state", "webserver"))
+            answer = self.ask(haproxy, "haproxyctl", "show", "servers", "state", "webserver")
             rows = [line.split() for line in answer.text.splitlines()]
             found = any(len(row) > 4 and row[3] == server and row[4] == value.partition(":")[0] for row in rows)
             gone = answer.ok and all(len(row) <= 4 or row[3] != server for row in rows)
@@ -225,9 +235,9 @@ class Applier:
 
     def _mend(self, c: Container, report: Report) -> None:
         report(_("mending"))
-        if not c.mend and c.health and execute(self.client, c.name, ("sh", "-c", c.health.command)).ok:
+        if not c.mend and c.health and self.ask(c.name, "sh", "-c", c.health.command).ok:
             return  # Docker's word was old: it asks only once an interval.
-        if c.mend and execute(self.client, c.name, c.mend).ok:
+        if c.mend and self.ask(c.name, *c.mend).ok:
             self.await_ready(c, report)
             return
         self.client.restart(c.name)

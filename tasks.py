@@ -89,8 +89,16 @@ def test(c: Any, fast: bool = False, select: str = "") -> None:
         run(desk, fast, select)
 
 
-@task(help={"json": "JSON on standard output", "runs": "how many runs a figure", "set": "a setting, as path=value"}, iterable=["set"])
-def bench(c: Any, json: bool = False, runs: int = 5, set: list[str] | None = None) -> None:
+@task(
+    help={
+        "json": "JSON on standard output",
+        "runs": "how many runs a figure",
+        "cold": "build every image once more (--no-cold leaves it out)",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def bench(c: Any, json: bool = False, runs: int = 5, cold: bool = True, set: list[str] | None = None) -> None:
     """Measure deploy, no-op and teardown beside Docker Compose.
 
     Example: invoke bench --runs 3
@@ -98,7 +106,7 @@ def bench(c: Any, json: bool = False, runs: int = 5, set: list[str] | None = Non
     with operation(c, set, json=json, yes=True) as desk:
         from silverlining.ops.bench import bench as measure
 
-        desk.give(measure(desk, runs))
+        desk.give(measure(desk, runs, cold))
 
 
 tidy_invoke()

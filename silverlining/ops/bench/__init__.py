@@ -1,0 +1,61 @@
+"""Measures what this tool promises, each figure beside its peer in the same run: `bench()` is the whole story."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import steps
+
+from ...model.errors import SilverliningError
+from ...model.text import _
+from ..desk import Desk
+from .calls import count_calls
+from .cold import build_all
+from .turns import Peer, Us, compare, desk_for, lists
+
+
+def bench(desk: Desk, runs: int, cold: bool) -> dict[str, Any]:
+    """Runs each figure `runs` times beside its peer and gives medians in seconds. Stands and falls with stacks and images of its own.
+
+    `cold` builds every image once more. Raises SilverliningError while the person's own stack holds the ports.
+    """
+    from ...host.compose import newest
+    from ...model.compose import register_script, render, settle
+    from ..converge import get_images
+
+    if desk.observe().containers:
+        raise SilverliningError(_("stack {name} stands, and would hold the ports").format(name=desk.settings.stack), "invoke teardown --yes")
+    ours, theirs = desk_for(desk, "us"), desk_for(desk, "them")
+    images = get_images(ours, steps.load(steps.LAST).TOPOLOGY)
+    seen = theirs.observe()
+    peer = settle(theirs.stack(steps.load("step09-compose").TOPOLOGY, images, seen), seen)
+    compose = newest(desk.host, desk.store)
+    desk.voice.note(_("the peer is Docker Compose {version} ({source})").format(version=compose.version, source=compose.source))
+    with tempfile.TemporaryDirectory() as folder:
+        file, script = Path(folder, "compose.yaml"), Path(folder, "register.sh")
+        file.write_text(render(peer))
+        script.write_text(register_script(peer))
+        figures = compare(desk, Us(ours), Peer([*compose.argv, "-f", str(file)], script, theirs, peer), runs)
+    figures |= lists(runs)
+    result: dict[str, Any] = {"compose": compose.version, "runs": runs, "figures": figures}
+    _tell_figures(desk, result)
+    result["engine_calls"] = count_calls(ours)
+    _tell(desk, _("Engine calls of a run without changes"), (_("with"), _("calls")), result["engine_calls"])
+    if cold:
+        result["cold"] = build_all(desk)
+        _tell(desk, _("Every image anew, side by side, in seconds"), (_("image"), _("seconds")), result["cold"])
+    return result
+
+
+def _tell_figures(desk: Desk, result: dict[str, Any]) -> None:
+    desk.voice.title(_("Medians of {runs} runs, in seconds").format(runs=result["runs"]))
+    peer = _("Compose {version}, or an empty tasks.py").format(version=result["compose"])
+    rows = [(name, f"{f['ours']:.2f}", f"{f['peer']:.2f}", f"{f['ratio']:.2f}") for name, f in result["figures"].items()]
+    desk.voice.table((_("figure"), _("ours"), peer, _("ratio")), rows)
+
+
+def _tell(desk: Desk, title: str, head: tuple[str, str], figures: dict[str, Any]) -> None:
+    desk.voice.title(title)
+    desk.voice.table(head, [(name, str(number)) for name, number in figures.items()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .hold import Hold
 from .observed import SeenContainer
 from .stack import Container, ImageRef, NamedVolume, Network
 
@@ -72,11 +73,12 @@ class Run(Action):
 
 @dataclass(frozen=True)
 class Replace(Action):
-    """Stops and removes a container, then runs the one that takes its place. `why` says what differs."""
+    """Stops and removes a container, then runs the one that takes its place. `why` says what differs; `hold`, which ports wait meanwhile."""
 
     old: SeenContainer
     container: Container
     why: str = ""
+    hold: Hold | None = None
 
     @property
     def subject(self) -> str:

@@ -26,13 +26,13 @@ from .actions import (
     Start,
     Unpause,
 )
+from .hold import Hold
 from .stack import LOG_OPTIONS as LOG_OPTIONS
 from .stack import Container, Mount
 
 Argv = tuple[str, ...]
 
 FORGET = "rm -rf /v/*/conf"
-HELPER_FLAGS: Argv = ("--rm", "--network", "none", "--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE", "--security-opt", "no-new-privileges")
 
 
 def docker(*parts: str | Iterable[str]) -> Argv:
@@ -106,6 +106,17 @@ def remove(name: str) -> tuple[Argv, ...]:
     return docker("stop", name), docker("rm", name)
 
 
+def helper(*words: str | Iterable[str], network: str = "none", cap_add: Iterable[str] = ()) -> Argv:
+    """A short-lived container, as host/helpers.py runs it: `words` are the rest of its flags, its image and its command."""
+    caps = flags("--cap-add", ("DAC_OVERRIDE", *cap_add))
+    return docker("run", "--rm", "--network", network, "--cap-drop", "ALL", caps, "--security-opt", "no-new-privileges", *words)
+
+
+def nft(hold: Hold, words: str) -> Argv:
+    """What the host's nftables are told, by a container in its network namespace."""
+    return helper(hold.tools, "nft", words, network="host", cap_add=("NET_ADMIN",))
+
+
 def inside(container: str, *command: str) -> Argv:
     """A command inside a container."""
     return docker("exec", container, command)
@@ -131,17 +142,19 @@ def commands(action: Action) -> tuple[Argv, ...]:
             return (docker("volume", "create", flags("--label", pairs(volume.labels)), volume.name),)
         case MakeSecrets(volume=volume, tools=tools):
             mount = f"type=volume,source={volume},target=/secrets"
-            return (docker("run", HELPER_FLAGS, "--mount", mount, tools.reference, "secrets-init", "/secrets"),)
+            return (helper("--mount", mount, tools.reference, "secrets-init", "/secrets"),)
         case SeedReplica(volume=volume, image=image, master_address=address):
             mount = f"type=volume,source={volume},target=/data"
-            return (docker("run", HELPER_FLAGS, "--mount", mount, image.reference, "redis-seed", address, "6379"),)
+            return (helper("--mount", mount, image.reference, "redis-seed", address, "6379"),)
         case ForgetMaster(volumes=volumes, tools=tools):
             mounts = flags("--mount", (f"type=volume,source={v},target=/v/{v}" for v in volumes))
-            return (docker("run", HELPER_FLAGS, mounts, tools.reference, "sh", "-c", FORGET),)
+            return (helper(mounts, tools.reference, "sh", "-c", FORGET),)
         case Run(container=c):
             return (run(c),)
-        case Replace(old=old, container=c):
+        case Replace(old=old, container=c, hold=None):
             return (*remove(old.name), run(c))
+        case Replace(old=old, container=c, hold=Hold() as hold):
+            return (nft(hold, hold.begin), *remove(old.name), run(c), nft(hold, hold.end))
         case Remove(old=old):
             return remove(old.name)
         case Start(container=c):

@@ -20,6 +20,7 @@ from .actions import (
     Start,
     Unpause,
 )
+from .hold import Hold
 from .observed import Observed, SeenContainer
 from .stack import Container, Stack
 from .text import _
@@ -98,9 +99,9 @@ class Draft:
         if old is None:
             return Run(c)
         if old.spec != c.spec or old.compose or old.state in ("dead", "removing"):
-            return Replace(old, c, why=_("its definition changed"))
+            return self._replacement(old, c, _("its definition changed"))
         if not self.seen.subnet:
-            return Replace(old, c, why=_("its network is gone"))
+            return self._replacement(old, c, _("its network is gone"))
         if old.state == "paused":
             return Unpause(c)
         if old.state in ("exited", "created"):
@@ -109,6 +110,11 @@ class Draft:
         if old.state == "restarting" or fault or (old.health == "unhealthy" and not self._well(old)):
             return Mend(c, why=fault or old.health or old.state)
         return None
+
+    def _replacement(self, old: SeenContainer, c: Container, why: str) -> Replace:
+        """A port that the world sees stays with its container: new connections to it wait until the new one is there."""
+        public = tuple(outside for address, outside, _inside in c.ports if not address and outside in old.ports and old.running)
+        return Replace(old, c, why=why, hold=Hold(self.stack.name, self.stack.tools.reference, public) if public else None)
 
     def _well(self, old: SeenContainer) -> bool:
         """Whether it serves now. A Redis or Sentinel that answered does, whatever Docker's last health check, seconds ago, has noted."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 from ..host.exec import Answer, demand, execute, last_lines, pause
@@ -14,7 +13,6 @@ from ..host.observe import redis_fields
 from ..model import actions as do
 from ..model.commands import FORGET, LOG_OPTIONS
 from ..model.errors import Conflict, Unhealthy
-from ..model.observed import SeenContainer
 from ..model.plan import port_flag
 from ..model.stack import Container, Stack
 from ..model.text import _
@@ -61,8 +59,8 @@ class Applier:
                 run_helper(self.client, self.stack.name, tools.reference, ["sh", "-c", FORGET], places, writable=True)
             case do.Run(container=c):
                 self.run(c, report)
-            case do.Replace(old=old, container=c):
-                self._replace(old, c, report)
+            case do.Replace():
+                self._replace(action, report)
             case do.Remove(old=old):
                 report(_("stopping"))
                 self.remove(old.id or old.name)
@@ -129,12 +127,12 @@ class Applier:
             raise
         self.await_ready(c, report)
 
-    def _replace(self, old: SeenContainer, c: Container, report: Report) -> None:
+    def _replace(self, action: do.Replace, report: Report) -> None:
         """The old one goes, the new one comes. While a public port has nobody behind it, new connections to it wait."""
         from .hold import held
 
-        public = tuple(outside for address, outside, _inside in c.ports if not address and outside in old.ports and old.running)
-        with held(self.client, self.stack.name, self.stack.tools.reference, public) if public else nullcontext():
+        old, c = action.old, action.container
+        with held(self.client, action.hold):
             report(_("stopping the old one"))
             self.remove(old.id or old.name)
             self.run(c, report)

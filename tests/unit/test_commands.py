@@ -8,6 +8,7 @@ import pytest
 
 from silverlining.model import actions as do
 from silverlining.model.commands import commands, line, mount_flag, title
+from silverlining.model.hold import Hold
 from silverlining.model.plan import plan
 from silverlining.model.stack import ImageRef, Mount
 
@@ -19,6 +20,10 @@ NGINX = stack("step01-nginx").of("nginx")[0]
 REDIS = LAST.of("redis-slave")[1]
 TOOLS = ImageRef("tools", "silverlining/tools:1", "t")
 HELPER = "docker run --rm --network none --cap-drop ALL --cap-add DAC_OVERRIDE --security-opt no-new-privileges"
+HOLDER = (
+    "docker run --rm --network host --cap-drop ALL --cap-add DAC_OVERRIDE --cap-add NET_ADMIN"
+    " --security-opt no-new-privileges silverlining/tools:1 nft"
+)
 
 RUN_NGINX = (
     "docker run --detach --name silver-nginx-1 --hostname silver-nginx-1 --network silver --ip 10.0.7.2 --network-alias nginx"
@@ -65,6 +70,18 @@ EXACT: tuple[tuple[do.Action, tuple[str, ...]], ...] = (
     (do.Run(NGINX), (RUN_NGINX,)),
     (do.Run(REDIS), (RUN_REDIS,)),
     (do.Replace(seen(NGINX), NGINX), ("docker stop silver-nginx-1", "docker rm silver-nginx-1", RUN_NGINX)),
+    (
+        do.Replace(seen(NGINX), NGINX, hold=Hold("silver", "silverlining/tools:1", (80, 81))),
+        (
+            f"{HOLDER} 'add table inet silverlining_silver; flush table inet silverlining_silver;"
+            " add set inet silverlining_silver held { type inet_service; flags timeout; };"
+            " add chain inet silverlining_silver before { type filter hook prerouting priority -310; };"
+            " add rule inet silverlining_silver before fib daddr type local tcp flags & (fin|syn|rst|ack) == syn tcp dport @held drop;"
+            " add element inet silverlining_silver held { 80 timeout 60s, 81 timeout 60s }'",
+            *("docker stop silver-nginx-1", "docker rm silver-nginx-1", RUN_NGINX),
+            f"{HOLDER} 'delete table inet silverlining_silver'",
+        ),
+    ),
     (do.Remove(seen(NGINX)), ("docker stop silver-nginx-1", "docker rm silver-nginx-1")),
     (do.Start(NGINX), ("docker start silver-nginx-1",)),
     (do.Unpause(NGINX), ("docker unpause silver-nginx-1",)),

@@ -122,6 +122,12 @@ def test_apps_scale(step: str, to: int) -> None:
         assert gone.id in before(made)[f"Remove:silver-ping-app-{gone.subject[-1]}"]
 
 
+def test_only_what_the_world_sees_is_held_while_it_is_replaced() -> None:
+    made = plan(stack("step08-netdata", ("haproxy-confd", "netdata", "app")), standing(LAST))
+    holds = {action.subject: action.hold.ports for action in made.of(do.Replace) if action.hold}
+    assert holds == {"silver-haproxy-1": (80,)}
+
+
 @pytest.mark.parametrize("edited", (("app",), ("app", "haproxy-confd", "haproxy"), ("etcd", "app"), ("netdata",)))
 @pytest.mark.parametrize("step", ("step06-haproxy", "step08-netdata"))
 def test_an_edit_replaces_exactly_what_uses_it_one_at_a_time(step: str, edited: tuple[str, ...]) -> None:

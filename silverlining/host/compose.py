@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..model import labels
+from ..model.commands import flags, pairs
 from ..model.compose import FILE
 from ..model.errors import SilverliningError
 from ..model.text import _
@@ -134,12 +136,13 @@ def _contained(host: Host, store: Any, answers: list[str], dry: bool) -> Compose
 
 
 def container_argv(host: Host, image: str) -> tuple[str, ...]:
-    """The command that runs Compose in a container with nothing but the engine's socket."""
+    """The command that runs Compose in a container with nothing but the engine's socket; labelled, so that what a kill leaves is known as ours."""
     endpoint = host.engine.endpoint
     socket = endpoint.removeprefix("unix://") if endpoint.startswith("unix://") else SOCKET
     mount = f"type=bind,source={socket},target={SOCKET}"
     confined = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
-    return ("docker", "run", "--rm", "--interactive", *confined, "--mount", mount, image)
+    marks = flags("--label", pairs({labels.STACK: host.settings.stack, labels.HELPER: IMAGE}))
+    return ("docker", "run", "--rm", "--interactive", *marks, *confined, "--mount", mount, image)
 
 
 def newest(host: Host, store: Any) -> Compose:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
-from ..host.exec import Answer, demand, execute, last_lines, pause
+from ..host.exec import demand, pause
 from ..host.helpers import run_helper
 from ..host.observe import redis_fields
 from ..model import actions as do
 from ..model.commands import FORGET, LOG_OPTIONS
-from ..model.errors import Conflict, Unhealthy
+from ..model.errors import Conflict
 from ..model.plan import port_flag
 from ..model.stack import Container, Stack
 from ..model.text import _
+from .readiness import Readiness, Report
 
-Report = Callable[[str], None]
-# Health checks that run at the same time, and seconds between two of one container.
-AT_ONCE, BEAT = 2, 0.25
-# A container that has ended as often as this (Docker waits longer before each new start: 6 s by then) is not awaited any further.
-HOPELESS = 6
 # Where no app is registered yet, HAProxy has no servers to wait for.
 SERVERS_WITHIN = 10
 
@@ -33,13 +27,7 @@ class Applier:
         self.client = client
         self.stack = stack
         self.deadline = float(stack.settings.deadline)
-        self._asking = threading.BoundedSemaphore(AT_ONCE)
-
-    def ask(self, name: str, *argv: str) -> Answer:
-        """What a program inside a container says. Few are asked at a time: each question is a process that the engine must start,
-        and those that start up need the processors themselves."""
-        with self._asking:
-            return execute(self.client, name, argv)
+        self.ready = Readiness(client, stack.name, self.deadline)
 
     def apply(self, action: do.Action, report: Report) -> None:
         """Does one action and awaits that it holds; `report` takes a few words about where it is."""
@@ -66,10 +54,10 @@ class Applier:
                 self.remove(old.id or old.name)
             case do.Start(container=c):
                 self.client.start(c.name)
-                self.await_ready(c, report)
+                self.ready.wait(c, report, fresh=True)
             case do.Unpause(container=c):
                 self.client.unpause(c.name)
-                self.await_ready(c, report)
+                self.ready.wait(c, report)
             case do.Mend(container=c):
                 self._mend(c, report)
             case _:
@@ -125,7 +113,7 @@ class Applier:
                     _("free that port, or choose another: {flag}").format(flag=port_flag(self.stack, port)),
                 ) from None
             raise
-        self.await_ready(c, report)
+        self.ready.wait(c, report, fresh=True)
 
     def _replace(self, action: do.Replace, report: Report) -> None:
         """The old one goes, the new one comes. While a public port has nobody behind it, new connections to it wait."""
@@ -143,7 +131,7 @@ class Applier:
         """A new HAProxy that gets its servers from etcd is healthy before it has them: requests that came now would be refused."""
         report(_("waiting for its servers"))
         end = time.monotonic() + min(self.deadline, SERVERS_WITHIN)
-        while "app" not in self.ask(haproxy, "haproxyctl", "show", "servers", "state", "webserver").text and pause(0.05, end):
+        while "app" not in self.ready.ask(haproxy, "haproxyctl", "show", "servers", "state", "webserver").text and pause(0.05, end):
             pass
 
     def remove(self, name: str) -> None:
@@ -158,44 +146,6 @@ class Applier:
         except NotFound:
             pass
 
-    def await_ready(self, c: Container, report: Report) -> None:
-        """Asks the container's own health check until it says yes: sooner than Docker, which asks only once an interval.
-
-        Raises Unhealthy at the deadline.
-        """
-        if c.health is None:
-            return
-        report(_("waiting until healthy"))
-        end = time.monotonic() + self.deadline
-        words = ""
-        while True:
-            answer = self.ask(c.name, "sh", "-c", c.health.command)
-            if answer.ok:
-                return
-            words = answer.gist
-            if answer.code is None and (ended := self._keeps_ending(c.name)):
-                self._give_up(c.name, ended, self.deadline - (end - time.monotonic()))
-            if not pause(BEAT, end):
-                break
-        self._give_up(c.name, words)
-
-    def _keeps_ending(self, name: str) -> str:
-        """What there is to say of a container that won't live, however long one waits; "" while it may."""
-        facts = self.client.inspect_container(name)
-        if facts["RestartCount"] < HOPELESS:
-            return ""
-        return _("it has ended {count} times, with exit code {code}").format(count=facts["RestartCount"], code=facts["State"]["ExitCode"])
-
-    def _give_up(self, name: str, words: str, seconds: float = 0) -> None:
-        log = last_lines(self.client, name)
-        raise Unhealthy(
-            _("{name} is not healthy after {seconds:g} s: {words}").format(
-                name=name, seconds=round(seconds or self.deadline, 1), words=words or _("no answer")
-            )
-            + (f"\n{log}" if log else ""),
-            _("`docker logs --tail 50 {name}` says more; mend that, then run the same command again").format(name=name),
-        )
-
     def await_link(self, node: str, address: str, report: Report) -> None:
         """Waits until a Redis node is an attached replica of `address`."""
         report(_("waiting for replication"))
@@ -203,8 +153,8 @@ class Applier:
         facts: dict[str, str] = {}
         while facts.get("master_host") != address or facts.get("master_link_status") != "up":
             if not pause(0.1, end):
-                self._give_up(node, _("no link to its master {address}").format(address=address))
-            facts = redis_fields(self.ask(node, "redis-ask", "info", "replication").text)
+                self.ready.give_up(node, _("no link to its master {address}").format(address=address))
+            facts = redis_fields(self.ready.ask(node, "redis-ask", "info", "replication").text)
 
     def _await_server(self, key: str, value: str, there: bool, report: Report) -> None:
         """Waits until HAProxy's running configuration has (or hasn't) the server that a key names."""
@@ -213,14 +163,14 @@ class Applier:
         server = key.rsplit("/", 1)[1]
         end = time.monotonic() + self.deadline
         while True:
-            answer = self.ask(haproxy, "haproxyctl", "show", "servers", "state", "webserver")
+            answer = self.ready.ask(haproxy, "haproxyctl", "show", "servers", "state", "webserver")
             rows = [line.split() for line in answer.text.splitlines()]
             found = any(len(row) > 4 and row[3] == server and row[4] == value.partition(":")[0] for row in rows)
             gone = answer.ok and all(len(row) <= 4 or row[3] != server for row in rows)
             if (found if there else gone) or not self._haproxy_follows(haproxy):
                 return
             if not pause(0.1, end):
-                self._give_up(haproxy, _("its configuration does not follow the key {key}").format(key=key))
+                self.ready.give_up(haproxy, _("its configuration does not follow the key {key}").format(key=key))
 
     def _haproxy_follows(self, haproxy: str) -> bool:
         """False while HAProxy isn't there yet: it reads the keys when it comes."""
@@ -233,13 +183,13 @@ class Applier:
 
     def _mend(self, c: Container, report: Report) -> None:
         report(_("mending"))
-        if not c.mend and c.health and self.ask(c.name, "sh", "-c", c.health.command).ok:
+        if not c.mend and c.health and self.ready.ask(c.name, "sh", "-c", c.health.command).ok:
             return  # Docker's word was old: it asks only once an interval.
-        if c.mend and self.ask(c.name, *c.mend).ok:
-            self.await_ready(c, report)
+        if c.mend and self.ready.ask(c.name, *c.mend).ok:
+            self.ready.wait(c, report)
             return
         self.client.restart(c.name)
-        self.await_ready(c, report)
+        self.ready.wait(c, report, fresh=True)
 
 
 def creation(client: Any, c: Container) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class Hands:
         """Asks each one's own health check, sooner than Docker does."""
         if not self.dry:
             with ThreadPoolExecutor(24) as pool:
-                list(pool.map(lambda c: self.applier.await_ready(c, self.quiet), list(containers)))
+                list(pool.map(lambda c: self.applier.ready.wait(c, self.quiet), list(containers)))
 
     def settle_role(self) -> None:
         """The master role to redis-master, whose volume has a name."""

@@ -14,7 +14,8 @@ from ..model.observed import Observed
 from ..model.plan_redis import ANCHOR
 from ..model.stack import Stack
 from ..model.text import _
-from .apply import Applier, Report
+from .apply import Applier
+from .readiness import Report
 
 # A Sentinel asks a node for its replicas every 10 s; a new one finds the others by their greetings, every 2 s.
 PATIENCE = 12.0

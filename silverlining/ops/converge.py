@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..host.exec import STOP
@@ -30,12 +30,18 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a converge found and did. `seen` is the state before it."""
+    """What a converge found and did. `seen` is the state before it, `now` the one after it (the same where nothing was changed)."""
 
     stack: Stack
     seen: Observed
     plan: Plan
     dry: bool = False
+    after: Observed | None = None
+
+    @property
+    def now(self) -> Observed:
+        """The state that was left."""
+        return self.after or self.seen
 
 
 def converge(desk: Desk, topology: Topology) -> Outcome:
@@ -67,7 +73,7 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
                 break
     await_serving(desk, outcome.stack)
     prune(desk, first.seen, missing)
-    return outcome
+    return replace(outcome, after=settled.seen)
 
 
 def _plan(desk: Desk, topology: Topology, images: dict[str, ImageRef]) -> Outcome:

@@ -73,11 +73,8 @@ def deploy_all(desk: Desk) -> None:
         return
     if not outcome.plan:
         desk.voice.note(_("nothing to do: everything stands as it should"))
-        seen = outcome.seen
-    else:
-        seen = desk.observe()
     desk.voice.title(_("What stands"))
-    table(desk, seen, asked=True)
+    table(desk, outcome.now, asked=True)
     desk.voice.note(_("open {url}").format(url=url_of(outcome.stack)))
 
 

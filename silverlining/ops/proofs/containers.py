@@ -48,7 +48,7 @@ def restart(scene: Scene, service: str) -> None:
 
     scene.voice.command(f"docker restart {container.name}")
     scene.client.restart(container.name)
-    Applier(scene.client, scene.stack).await_ready(container, lambda words: None)
+    Applier(scene.client, scene.stack).ready.wait(container, lambda words: None)
     await_serving(scene.desk, scene.stack)
     scene.voice.ok(_("{name} serves again").format(name=container.name))
 

@@ -48,7 +48,7 @@ def etcd_gone(scene: Scene, service: str) -> None:
 
         scene.voice.command(f"docker start {etcd.name}")
         scene.client.start(etcd.name)
-        Applier(scene.client, scene.stack).await_ready(etcd, lambda words: None)
+        Applier(scene.client, scene.stack).ready.wait(etcd, lambda words: None)
 
 
 def last_key(scene: Scene, service: str) -> None:

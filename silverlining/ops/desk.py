@@ -46,7 +46,16 @@ class Desk:
     """Everything that an operation needs, handed from the task to ops."""
 
     def __init__(
-        self, context: Any, settings: Settings, voice: Voice, *, dry: bool = False, yes: bool = False, play: bool = False, json: bool = False
+        self,
+        context: Any,
+        settings: Settings,
+        voice: Voice,
+        *,
+        dry: bool = False,
+        yes: bool = False,
+        play: bool = False,
+        quick: bool = False,
+        json: bool = False,
     ) -> None:
         self.settings = settings
         self.voice = voice
@@ -54,6 +63,7 @@ class Desk:
         self.dry = dry
         self.yes = yes
         self.play = play
+        self.quick = quick
         self.json = json
 
     def give(self, data: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ def operation(
     dry: bool = False,
     yes: bool = False,
     play: bool = False,
+    quick: bool = False,
     json: bool = False,
     engine: bool = True,
 ) -> Iterator[Desk]:
@@ -43,7 +44,7 @@ def operation(
     try:
         with _ended_as_by_ctrl_c():
             settings = read_settings(_pairs(set or []))
-            desk = Desk(c, settings, voice, dry=dry or bool(c.config.run.dry), yes=yes, play=play, json=json)
+            desk = Desk(c, settings, voice, dry=dry or bool(c.config.run.dry), yes=yes, play=play, quick=quick, json=json)
             yield desk
     except SilverliningError as error:
         raise Exit(_message(str(error)), code=1) from None
@@ -129,8 +130,8 @@ def step_task(name: str) -> Task[Any]:
 
     lesson = steps.load(name).LESSON
 
-    def body(c: Any, yes: bool = False, dry: bool = False, play: bool = False, set: list[str] | None = None) -> None:
-        with operation(c, set, dry=dry, yes=yes, play=play) as desk:
+    def body(c: Any, yes: bool = False, dry: bool = False, play: bool = False, quick: bool = False, set: list[str] | None = None) -> None:
+        with operation(c, set, dry=dry, yes=yes, play=play, quick=quick) as desk:
             from .run import run_step
 
             run_step(desk, name)
@@ -140,6 +141,7 @@ def step_task(name: str) -> Task[Any]:
         "yes": "take away without asking",
         "dry": "print the plan and change nothing",
         "play": "play the lesson even if nothing changed",
+        "quick": "leave the lesson out: only its checks",
         "set": "a setting, as path=value",
     }
     decorate: Callable[[Any], Task[Any]] = task(help=help_texts, iterable=["set"])

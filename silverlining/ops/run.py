@@ -20,7 +20,10 @@ from .status import table
 
 
 def run_step(desk: Desk, name: str) -> None:
-    """Brings the host to a step and plays its lesson; on a host that is there already, only with `play`. Raises SilverliningError."""
+    """Brings the host to a step and plays its lesson; on a host that is there already, only with `play`, and never with `quick`.
+
+    Raises SilverliningError.
+    """
     module = steps.load(name)
     topology: Topology = module.TOPOLOGY
     lesson: Lesson = module.LESSON
@@ -33,14 +36,14 @@ def run_step(desk: Desk, name: str) -> None:
     if outcome.dry:
         return
     scene = Scene(desk, outcome.stack)
-    if desk.play or name == "step00-install" or _is_new(outcome):
+    if desk.play or name == "step00-install" or (_is_new(outcome) and not desk.quick):
         play(scene, lesson, placeholders(scene))
         if name == "step00-install" and engine == "there" and not outcome.plan:
             desk.voice.note(_("nothing to do: the engine was there already, and nothing else stands"))
     elif outcome.plan:
         # The lesson's proofs stop servers and pause masters: not for an edit or a repair of what serves.
         tell(scene, checks.run_all(scene, lesson.checks))
-        desk.voice.note(_("{name} stands again as it should. `--play` plays its lesson again.").format(name=name))
+        desk.voice.note(_("{name} stands as it should. `--play` plays its lesson.").format(name=name))
     else:
         tell(scene, checks.run_all(scene, lesson.checks))
         desk.voice.note(_("nothing to do: {name} stands as it should. `--play` plays its lesson again.").format(name=name))

@@ -41,9 +41,9 @@ def goes_on(course: Course) -> Callable[[], int]:
     return hit
 
 
-def go(course: Course, step: str, goes_on: Callable[[], int]) -> str:
+def go(course: Course, step: str, goes_on: Callable[[], int], *flags: str) -> str:
     """Takes the host to a step and looks whether it is there."""
-    text = course.run(step, "--yes")
+    text = course.run(step, "--yes", *flags)
     course.must_be_at(step)
     course.must_be_green()
     if step in COUNTING:
@@ -66,14 +66,14 @@ def test_each_step_once_and_again(course: Course, decoys: Decoys, goes_on: Calla
 
 
 def test_jumps(course: Course, decoys: Decoys, goes_on: Callable[[], int]) -> None:
-    """From any step to any other."""
+    """From any step to any other, in turns with the lesson and without it."""
     print(f"seed {SEED}: WALK_SEED={SEED} repeats it")
     dice = random.Random(SEED)
     route = [course.json("status")["step"]]
-    for _ in range(6):
+    for turn in range(6):
         route.append(dice.choice([name for name in NAMES if name != route[-1]]))
         try:
-            go(course, route[-1], goes_on)
+            go(course, route[-1], goes_on, *(["--quick"] if turn % 2 else []))
         except AssertionError as error:
             raise AssertionError(f"seed {SEED}, {' → '.join(route)}: {error}") from error
         decoys.must_be_untouched()

@@ -36,7 +36,7 @@ def run_step(desk: Desk, name: str) -> None:
     if outcome.dry:
         return
     scene = Scene(desk, outcome.stack)
-    if desk.play or name == "step00-install" or (_is_new(outcome) and not desk.quick):
+    if not desk.quick and (desk.play or name == "step00-install" or _is_new(outcome)):
         play(scene, lesson, placeholders(scene))
         if name == "step00-install" and engine == "there" and not outcome.plan:
             desk.voice.note(_("nothing to do: the engine was there already, and nothing else stands"))

@@ -127,6 +127,7 @@ _ALL = (
         (APT, ("builds/lib/host-net.sh", "host-net.sh"), ("builds/lib/netns-client.sh", "netns-client.sh")),
     ),
     Image("lvs", "builds/lvs", (("BASE", "tools"),)),
+    Image("wrk", "builds/wrk", (("BASE", "debian"),), (APT,)),
     Image(
         "compose", "builds/compose", (("BASE", "debian"),), (APT,), variants=(Variant(BUILT, "Dockerfile"), Variant("module", "Dockerfile.module"))
     ),

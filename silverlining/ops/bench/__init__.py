@@ -13,6 +13,7 @@ from ...model.text import _
 from ..desk import Desk
 from .calls import count_calls
 from .cold import build_all
+from .throughput import CONNECTIONS, measure
 from .turns import Peer, Us, compare, desk_for, lists
 
 
@@ -43,6 +44,8 @@ def bench(desk: Desk, runs: int, cold: bool) -> dict[str, Any]:
     _tell_figures(desk, result)
     result["engine_calls"] = count_calls(ours)
     _tell(desk, _("Engine calls of a run without changes"), (_("with"), _("calls")), result["engine_calls"])
+    result["throughput"] = measure(ours, min(runs, 3))
+    _tell_throughput(desk, result["throughput"])
     if cold:
         result["cold"] = build_all(desk)
         _tell(desk, _("Every image anew, side by side, in seconds"), (_("image"), _("seconds")), result["cold"])
@@ -54,6 +57,12 @@ def _tell_figures(desk: Desk, result: dict[str, Any]) -> None:
     peer = _("Compose {version}, or an empty tasks.py").format(version=result["compose"])
     rows = [(name, f"{f['ours']:.2f}", f"{f['peer']:.2f}", f"{f['ratio']:.2f}") for name, f in result["figures"].items()]
     desk.voice.table((_("figure"), _("ours"), peer, _("ratio")), rows)
+
+
+def _tell_throughput(desk: Desk, figures: dict[str, dict[str, float]]) -> None:
+    desk.voice.title(_("Through HAProxy, by wrk with {count} connections").format(count=CONNECTIONS))
+    rows = [(name, *(f"{value:g}" for value in f.values())) for name, f in figures.items()]
+    desk.voice.table((_("gunicorn workers"), _("requests a second"), _("99 % within, ms"), _("failed")), rows)
 
 
 def _tell(desk: Desk, title: str, head: tuple[str, str], figures: dict[str, Any]) -> None:

@@ -102,7 +102,7 @@ def compare(desk: Desk, us: Us, them: Peer, runs: int) -> dict[str, dict[str, fl
         us.clear()
         them.clear()
     names = {"up": "deploy-all from nothing", "again": "deploy-all without changes", "down": "teardown"}
-    return {name: _figure(seconds[f"{what} us"], seconds[f"{what} them"]) for what, name in names.items()}
+    return {name: figure(seconds[f"{what} us"], seconds[f"{what} them"]) for what, name in names.items()}
 
 
 def lists(runs: int) -> dict[str, dict[str, float]]:
@@ -114,10 +114,11 @@ def lists(runs: int) -> dict[str, dict[str, float]]:
             mine.append(_timed(lambda: _process([sys.executable, "-m", "invoke", "--search-root", str(ROOT), "--list"])))
             empty.append(_timed(lambda: _process([sys.executable, "-m", "invoke", "--search-root", folder, "--list"])))
     # The first of each warms the caches.
-    return {"invoke --list": _figure(mine[1:], empty[1:])}
+    return {"invoke --list": figure(mine[1:], empty[1:])}
 
 
-def _figure(mine: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
+def figure(mine: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
+    """Medians in seconds, and their ratio."""
     a, b = statistics.median(mine), statistics.median(theirs)
     return {"ours": round(a, 3), "peer": round(b, 3), "ratio": round(a / b, 2)}
 

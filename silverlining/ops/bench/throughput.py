@@ -1,0 +1,73 @@
+"""Requests a second through HAProxy, with our number of gunicorn workers and with the article's (two a processor and one, in every container)."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+import steps
+
+from ...console.voice import Voice
+from ...host.helpers import run_helper
+from ...model.errors import Unhealthy
+from ...model.text import _
+from ..converge import converge
+from ..desk import Desk, read_settings
+from .turns import Us, flags_of
+
+THREADS, CONNECTIONS, SECONDS = 2, 24, 8
+IMAGE = "wrk"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk saw: requests a second, the 99th percentile of the latency in milliseconds, and answers that were none or not 2xx."""
+
+    rate: float
+    p99: float
+    failed: int
+
+
+def read(text: str) -> Load:
+    """The figures in wrk's report. Raises Unhealthy if there are none."""
+    rate, p99 = re.search(r"Requests/sec:\s+([\d.]+)", text), re.search(r"99%\s+([\d.]+)(us|ms|s)\b", text)
+    if not rate or not p99:
+        raise Unhealthy(_("wrk gave no figures: {text}").format(text=text[-400:]))
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    others = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    failed = sum(map(int, errors.groups())) if errors else 0
+    scale = {"us": 0.001, "ms": 1, "s": 1000}[p99[2]]
+    return Load(float(rate[1]), float(p99[1]) * scale, failed + (int(others[1]) if others else 0))
+
+
+def measure(ours: Desk, runs: int) -> dict[str, dict[str, float]]:
+    """Medians of `runs` turns for each number of workers. The two take turns. Raises what a converge raises."""
+    image = ours.store.resolve((IMAGE,))[IMAGE].reference
+    processors = int(ours.host.client.info()["NCPU"])
+    workers = {_("ours"): 0, _("the article's: {count} workers").format(count=2 * processors + 1): 2 * processors + 1}
+    seen: dict[str, list[Load]] = {name: [] for name in workers}
+    try:
+        for _turn in range(runs):
+            for name, count in workers.items():
+                seen[name].append(_turn_of(ours, image, count))
+    finally:
+        Us(ours).clear()
+    return {name: _figures(loads) for name, loads in seen.items()}
+
+
+def _turn_of(ours: Desk, image: str, workers: int) -> Load:
+    settings = read_settings({**flags_of(ours), "health.interval": "10", "app.workers": str(workers)}, environ={})
+    desk = Desk(ours.host.context, settings, Voice(quiet=True), yes=True)
+    converge(desk, steps.load(steps.LAST).TOPOLOGY)
+    command = ["wrk", f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "http://haproxy:6301/"]
+    return read(run_helper(desk.host.client, settings.stack, image, command, network=settings.stack))
+
+
+def _figures(loads: list[Load]) -> dict[str, Any]:
+    return {
+        "requests_per_second": round(statistics.median(load.rate for load in loads)),
+        "p99_ms": round(statistics.median(load.p99 for load in loads), 1),
+        "failed": sum(load.failed for load in loads),
+    }

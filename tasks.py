@@ -77,6 +77,38 @@ def check(c: Any, step: str = "", json: bool = False, set: list[str] | None = No
         desk.give_checks(*ask(desk, step))
 
 
+@task(
+    help={
+        "step": "the step to draw; what stands if left out",
+        "since": "mark what is new since that step; the one before, where --step is given",
+        "out": "a file to write: FILE.svg a picture, FILE.mmd Mermaid text",
+        "mermaid": "Mermaid text on standard output",
+        "json": "the same as data, on standard output",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def picture(
+    c: Any,
+    step: str = "",
+    since: str = "",
+    out: str = "",
+    mermaid: bool = False,
+    json: bool = False,
+    set: list[str] | None = None,
+) -> None:
+    """Draw a step, or what stands: here, as SVG, or as Mermaid.
+
+    Without --step it asks the engine and shows the roles as they are now; with --step no engine is needed.
+
+    Example: invoke picture --step step08-netdata --out stack.svg
+    """
+    with operation(c, set, json=json) as desk:
+        from silverlining.ops.picture import show
+
+        desk.give(show(desk, step, since, out, mermaid))
+
+
 @task(help={"fast": "only what needs no Docker engine", "select": "a pytest expression (-k)"})
 def test(c: Any, fast: bool = False, select: str = "") -> None:
     """Run the tests: style, types, units, and on a real engine.
@@ -111,7 +143,7 @@ def bench(c: Any, json: bool = False, runs: int = 5, cold: bool = True, set: lis
 
 tidy_invoke()
 
-OPERATIONS: tuple[Task[Any], ...] = (deploy_all, teardown, status, check, test, bench)
+OPERATIONS: tuple[Task[Any], ...] = (deploy_all, teardown, status, check, picture, test, bench)
 
 namespace = Collection()
 for name in NAMES:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..host.exec import execute
+from ..model.entry import entry_of
 from ..model.errors import EngineError
 from ..model.lesson import Check
 from ..model.text import _, _n
-from .converge import entry_of
 from .position import as_defined
 from .scene import Scene
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..host.exec import STOP
 from ..model.actions import Action, Plan
 from ..model.commands import commands, line, title
+from ..model.entry import entry_of
 from ..model.errors import SilverliningError, Unhealthy
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
@@ -207,14 +208,6 @@ def refuse_taken_ports(desk: Desk, outcome: Outcome) -> None:
                     _("port {port}, which {name} needs, is taken by {who}").format(port=outside, name=c.name, who=who),
                     _("stop that program, or choose another port: {flag}").format(flag=port_flag(outcome.stack, outside)),
                 )
-
-
-def entry_of(stack: Stack) -> tuple[str, int, str] | None:
-    """(address, port, path) by which the stack is asked whether it serves, without changing anything; None if nothing serves."""
-    if stack.topology.entry is None:
-        return None
-    setting, path = stack.topology.entry
-    return ("127.0.0.1", getattr(stack.settings.ports, setting), path) if setting else (stack.vip, 8000, path)
 
 
 def await_serving(desk: Desk, stack: Stack) -> None:

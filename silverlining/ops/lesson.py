@@ -5,12 +5,12 @@ from __future__ import annotations
 import string
 from typing import Any
 
+from ..model.entry import url_of as url_of
 from ..model.errors import SilverliningError
 from ..model.lesson import Act, Lesson
 from ..model.stack import Stack
 from ..model.text import _
 from . import checks, proofs
-from .converge import entry_of
 from .desk import Desk
 from .scene import Scene
 
@@ -96,13 +96,3 @@ def placeholders(scene: Scene) -> dict[str, str]:
     for name, port in vars(settings.ports).items():
         words[f"port_{name}"] = str(port)
     return words
-
-
-def url_of(stack: Stack) -> str:
-    """The address to open; "" if nothing serves."""
-    entry = entry_of(stack)
-    if entry is None:
-        return ""
-    address, port, _path = entry
-    host = "localhost" if address == "127.0.0.1" else address
-    return f"http://{host}/" if port == 80 else f"http://{host}:{port}/"

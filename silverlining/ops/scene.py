@@ -9,11 +9,11 @@ from typing import Any
 
 from ..host.exec import Answer, demand, execute
 from ..host.host import Reply
+from ..model.entry import entry_of
 from ..model.errors import Unhealthy
 from ..model.observed import Observed
 from ..model.stack import Container, Stack
 from ..model.text import _
-from .converge import entry_of
 from .desk import Desk
 
 

@@ -1,0 +1,276 @@
+"""What a picture shows, whichever way it is drawn: services with their containers, published ports, volumes, and who talks to whom.
+
+It is derived from a stack: each service, container, published port, link and mount is in it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from .compose import STEP as COMPOSE
+from .entry import entry_of, url_of
+from .stack import Container, Mount, Stack
+from .text import _
+
+ENTRIES = ("nginx", "haproxy", "lvs")
+APPS = ("django", "ping-app")
+CLIENT = "client"
+NEW, CHANGED, MISSING = "new", "changed", "missing"
+
+
+@dataclass(frozen=True)
+class Live:
+    """What stands on a host now: each container's state or role in a word, the Redis that is master, what differs from the step.
+
+    All by container name; a container that the stack has and the host has not is MISSING. `master` is "" where no Redis says so.
+    """
+
+    words: Mapping[str, str] = field(default_factory=dict)
+    master: str = ""
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One container. `volumes` are its own: (name, target), without a name if Docker gives one. `mark` is "", NEW or CHANGED."""
+
+    name: str
+    address: str
+    word: str
+    volumes: tuple[tuple[str, str], ...]
+    mark: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One service. `mounts` are what all its containers share, (kind, words as `docker run --volume` takes them); `facts` further lines."""
+
+    service: str
+    image: str
+    cells: tuple[Cell, ...]
+    mounts: tuple[tuple[str, str], ...]
+    facts: tuple[str, ...]
+
+    @property
+    def mark(self) -> str:
+        """NEW if all its containers are, else ""."""
+        return NEW if all(cell.mark == NEW for cell in self.cells) else ""
+
+
+@dataclass(frozen=True)
+class Pill:
+    """A published port; `entry` if a client's request comes in by it."""
+
+    service: str
+    address: str
+    outside: int
+    inside: int
+    entry: bool
+    mark: str
+
+    @property
+    def key(self) -> str:
+        """The node's name for edges."""
+        return f"port-{self.outside}"
+
+    @property
+    def words(self) -> str:
+        """As people read it: the host's side, the container's side. A star stands for all addresses."""
+        return f"{self.address or '*'}:{self.outside} → {self.inside}"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Who talks to whom, between services, ports and the client. `way` if a request goes along it; `link` is the alias of a Docker link.
+
+    Kinds: request, answer, port (published, but not the request's way), link, replication, sentinel, registry.
+    """
+
+    source: str
+    target: str
+    kind: str
+    label: str = ""
+    link: str = ""
+    way: bool = False
+    mark: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What stands beside it."""
+        return tuple(filter(None, (self.label, _("link {alias}").format(alias=self.link) if self.link else "")))
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes it the same edge in another step."""
+        return (self.source, self.target, self.kind, self.link)
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """The whole. `network` and `host` are the words on the rooms; `client` is "" where nothing serves, `inside` if it must be on the docker host."""
+
+    step: str
+    stack: str
+    since: str
+    notes: tuple[str, ...]
+    client: str
+    inside: bool
+    host: str
+    network: str
+    cards: tuple[Card, ...]
+    pills: tuple[Pill, ...]
+    edges: tuple[Edge, ...]
+
+    def card(self, service: str) -> Card | None:
+        """The card of a service, or None."""
+        return next((card for card in self.cards if card.service == service), None)
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """The stations of a request, from the client on."""
+        ahead = {edge.source: edge.target for edge in self.edges if edge.way}
+        stations = [CLIENT] if CLIENT in ahead else []
+        while stations and (following := ahead.get(stations[-1])):
+            stations.append(following)
+        return tuple(stations)
+
+
+def make(stack: Stack, before: Stack | None = None, live: Live | None = None) -> Diagram:
+    """The diagram of a stack; what is not in `before` is marked as new. With `live` it shows roles and states as they are now."""
+    live = live or Live()
+    specs = {c.name: c.spec for c in before.containers} if before else {c.name: c.spec for c in stack.containers}
+    cards = tuple(_card(stack, s.name, specs, live) for s in stack.topology.services)
+    known = {edge.identity for edge in _edges(before, Live())} if before else None
+    edges = tuple(replace(e, mark=NEW if known is not None and e.identity not in known else "") for e in _edges(stack, live))
+    pills = tuple(_pills(stack, set(_ports(before or stack))))
+    return Diagram(
+        step=stack.topology.step,
+        stack=stack.name,
+        since=before.topology.step if before else "",
+        notes=tuple(_notes(stack, before, cards, live)),
+        client=url_of(stack),
+        inside=not any(pill.entry and not pill.address for pill in pills),
+        host=_("docker host"),
+        network=_network_words(stack),
+        cards=cards,
+        pills=pills,
+        edges=edges,
+    )
+
+
+def _network_words(stack: Stack) -> str:
+    if not stack.containers:
+        return ""
+    words = _("network {name}  {subnet}").format(name=stack.network.name, subnet=stack.network.subnet)
+    return words + "  " + _("(made by Docker Compose)") if stack.topology.step == COMPOSE else words
+
+
+def _notes(stack: Stack, before: Stack | None, cards: tuple[Card, ...], live: Live) -> Iterator[str]:
+    if live.differences:
+        yield _("as it stands: {differences}").format(differences="; ".join(live.differences))
+    if not before:
+        return
+    there = {s.name for s in before.topology.services}
+    new = []
+    for card in cards:
+        more = sum(cell.mark == NEW for cell in card.cells)
+        if card.mark or more:
+            new.append(f"{card.service} +{more}" if card.service in there else card.service)
+    groups = (
+        (_("new"), new),
+        (_("changed"), [card.service for card in cards if any(cell.mark == CHANGED for cell in card.cells)]),
+        (_("gone"), [s.name for s in before.topology.services if not stack.topology.has(s.name)]),
+    )
+    words = "; ".join(f"{word}: {', '.join(names)}" for word, names in groups if names)
+    yield _("since {step}: {words}").format(step=before.topology.step, words=words or _("the same services"))
+
+
+def _card(stack: Stack, name: str, specs: Mapping[str, str], live: Live) -> Card:
+    containers = stack.of(name)
+    facts = [_("address {vip} as well").format(vip=stack.vip)] if stack.topology.vip and name == "lvs" else []
+    facts += [_("{vip} on lo as well").format(vip=stack.vip)] if stack.topology.vip and name in APPS else []
+    mounts = tuple((m.kind, _mount_words(m)) for m in containers[0].mounts if not _own(containers[0], m))
+    return Card(name, _short(containers[0].image.reference), tuple(_cell(stack, c, specs, live) for c in containers), mounts, tuple(facts))
+
+
+def _cell(stack: Stack, c: Container, specs: Mapping[str, str], live: Live) -> Cell:
+    # Compose's containers of a scaled service have addresses and volumes of Docker's choice; what stands has told its address.
+    alike = stack.topology.step == COMPOSE and stack.topology.service(c.service).scaled
+    volumes = tuple(("" if alike else m.source, m.target) for m in c.mounts if _own(c, m))
+    mark = NEW if c.name not in specs else CHANGED if specs[c.name] != c.spec else ""
+    return Cell(c.name, _("any address") if alike and c.name not in live.words else c.address, live.words.get(c.name, ""), volumes, mark)
+
+
+def _own(c: Container, mount: Mount) -> bool:
+    return mount.kind == "volume" and mount.source == c.name
+
+
+def _mount_words(mount: Mount) -> str:
+    return f"{_short(mount.source)}:{mount.target}{':ro' if mount.read_only else ''}"
+
+
+def _short(words: str, most: int = 48) -> str:
+    """A reference or path that is not too long for a box: its end says most."""
+    words = words.split("@sha256:")[0]
+    return words if len(words) <= most else "…" + words[1 - most :]
+
+
+def _ports(stack: Stack) -> Iterator[tuple[str, str, int, int]]:
+    for c in stack.containers:
+        for address, outside, inside in c.ports:
+            yield c.service, address, outside, inside
+
+
+def _pills(stack: Stack, known: set[tuple[str, str, int, int]]) -> Iterator[Pill]:
+    entry = entry_of(stack)
+    for port in _ports(stack):
+        service, address, outside, inside = port
+        yield Pill(service, address, outside, inside, entry is not None and outside == entry[1], "" if port in known else NEW)
+
+
+def _edges(stack: Stack, live: Live) -> Iterator[Edge]:
+    """Each edge once; a link that runs along another edge in the same direction is told by that one."""
+    links = {(s.name, other): alias for s in stack.topology.services for other, alias in s.links}
+    for edge in _talks(stack, live):
+        alias = links.pop((edge.source, edge.target), "") if edge.kind != "replication" else ""
+        yield replace(edge, link=alias)
+    for (source, target), alias in links.items():
+        yield Edge(source, target, "link", link=alias)
+
+
+def _talks(stack: Stack, live: Live) -> Iterator[Edge]:
+    topology = stack.topology
+    names = [s.name for s in topology.services]
+    apps = [name for name in APPS if name in names]
+    balancer = next((name for name in ("haproxy", "lvs") if name in names), "")
+    for pill in _pills(stack, set()):
+        if pill.entry:
+            yield Edge(CLIENT, pill.key, "request", way=True)
+        yield Edge(pill.key, pill.service, "request" if pill.entry else "port", way=pill.entry)
+    if topology.vip and balancer:
+        yield Edge(CLIENT, balancer, "request", _("virtual address {vip}").format(vip=stack.vip), way=True)
+    for app in apps:
+        if balancer:
+            yield Edge(balancer, app, "request", _("frames, by MAC") if topology.vip else _("HTTP, in turn"), way=True)
+        if topology.vip:
+            yield Edge(app, CLIENT, "answer", _("answers, straight back"))
+    if topology.registry == "etcd":
+        yield Edge("haproxy", "etcd", "registry", _("confd watches"))
+        yield from (Edge(app, "etcd", "registry", _("registered by key")) for app in apps)
+    yield from _redis_talks(stack, live, apps)
+
+
+def _redis_talks(stack: Stack, live: Live, apps: list[str]) -> Iterator[Edge]:
+    nodes = [s.name for s in stack.topology.services if s.name.startswith("redis-")]
+    master = next((c.service for c in stack.containers if c.name == live.master), "redis-master" if not live.words else "")
+    linked = {s.name for s in stack.topology.services for other, _alias in s.links if other in nodes}
+    for app in apps:
+        if app in linked and master in nodes:
+            yield Edge(app, master, "request", "" if master == "redis-master" else _("the master now"), way=True)
+        if "SENTINELS" in dict(stack.topology.service(app).environment):
+            yield Edge(app, "sentinel", "sentinel", _("asks for the master"))
+    if master:
+        yield from (Edge(master, other, "replication", _("replication")) for other in nodes if other != master)
+    if stack.topology.has("sentinel"):
+        yield from (Edge("sentinel", node, "sentinel", _("watches")) for node in nodes)

@@ -16,17 +16,18 @@ from .text import _
 ENTRIES = ("nginx", "haproxy", "lvs")
 APPS = ("django", "ping-app")
 CLIENT = "client"
-NEW, CHANGED, MISSING = "new", "changed", "missing"
+NEW, CHANGED = "new", "changed"
 
 
 @dataclass(frozen=True)
 class Live:
-    """What stands on a host now: each container's state or role in a word, the Redis that is master, what differs from the step.
+    """What stands on a host now: each container's role or state in a word, which of them are not well, what differs from the step.
 
-    All by container name; a container that the stack has and the host has not is MISSING. `master` is "" where no Redis says so.
+    All by container name; each container of the stack has its word, if only "". `master` is the Redis that is master, "" where none says so.
     """
 
     words: Mapping[str, str] = field(default_factory=dict)
+    faults: frozenset[str] = frozenset()
     master: str = ""
     differences: tuple[str, ...] = ()
 
@@ -40,6 +41,7 @@ class Cell:
     word: str
     volumes: tuple[tuple[str, str], ...]
     mark: str
+    fault: bool
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,9 @@ def make(stack: Stack, before: Stack | None = None, live: Live | None = None) ->
     live = live or Live()
     specs = {c.name: c.spec for c in before.containers} if before else {c.name: c.spec for c in stack.containers}
     cards = tuple(_card(stack, s.name, specs, live) for s in stack.topology.services)
-    known = {edge.identity for edge in _edges(before, Live())} if before else None
-    edges = tuple(replace(e, mark=NEW if known is not None and e.identity not in known else "") for e in _edges(stack, live))
+    # A failover makes other edges, and they are not the step's news.
+    fresh = {edge.identity for edge in _edges(stack, Live())} - {edge.identity for edge in _edges(before or stack, Live())}
+    edges = tuple(replace(edge, mark=NEW if edge.identity in fresh else "") for edge in _edges(stack, live))
     pills = tuple(_pills(stack, set(_ports(before or stack))))
     return Diagram(
         step=stack.topology.step,
@@ -162,8 +165,8 @@ def make(stack: Stack, before: Stack | None = None, live: Live | None = None) ->
 def _network_words(stack: Stack) -> str:
     if not stack.containers:
         return ""
-    words = _("network {name}  {subnet}").format(name=stack.network.name, subnet=stack.network.subnet)
-    return words + "  " + _("(made by Docker Compose)") if stack.topology.step == COMPOSE else words
+    words = _("network {name} · {subnet}").format(name=stack.network.name, subnet=stack.network.subnet)
+    return f"{words} · {_('made by Docker Compose')}" if stack.topology.step == COMPOSE else words
 
 
 def _notes(stack: Stack, before: Stack | None, cards: tuple[Card, ...], live: Live) -> Iterator[str]:
@@ -183,7 +186,7 @@ def _notes(stack: Stack, before: Stack | None, cards: tuple[Card, ...], live: Li
         (_("gone"), [s.name for s in before.topology.services if not stack.topology.has(s.name)]),
     )
     words = "; ".join(f"{word}: {', '.join(names)}" for word, names in groups if names)
-    yield _("since {step}: {words}").format(step=before.topology.step, words=words or _("the same services"))
+    yield _("since {step}, {words}").format(step=before.topology.step, words=words or _("the same services"))
 
 
 def _card(stack: Stack, name: str, specs: Mapping[str, str], live: Live) -> Card:
@@ -199,7 +202,14 @@ def _cell(stack: Stack, c: Container, specs: Mapping[str, str], live: Live) -> C
     alike = stack.topology.step == COMPOSE and stack.topology.service(c.service).scaled
     volumes = tuple(("" if alike else m.source, m.target) for m in c.mounts if _own(c, m))
     mark = NEW if c.name not in specs else CHANGED if specs[c.name] != c.spec else ""
-    return Cell(c.name, _("any address") if alike and c.name not in live.words else c.address, live.words.get(c.name, ""), volumes, mark)
+    return Cell(
+        c.name,
+        _("any address") if alike and c.name not in live.words else c.address,
+        live.words.get(c.name, ""),
+        volumes,
+        mark,
+        c.name in live.faults,
+    )
 
 
 def _own(c: Container, mount: Mount) -> bool:
@@ -252,7 +262,7 @@ def _talks(stack: Stack, live: Live) -> Iterator[Edge]:
         yield Edge(CLIENT, balancer, "request", _("virtual address {vip}").format(vip=stack.vip), way=True)
     for app in apps:
         if balancer:
-            yield Edge(balancer, app, "request", _("frames, by MAC") if topology.vip else _("HTTP, in turn"), way=True)
+            yield Edge(balancer, app, "request", _("same packet, new MAC") if topology.vip else _("HTTP, in turn"), way=True)
         if topology.vip:
             yield Edge(app, CLIENT, "answer", _("answers, straight back"))
     if topology.registry == "etcd":

@@ -31,7 +31,7 @@ def _build_rooms(drawing: Drawing) -> None:
     if cards:
         top = min(box.y for box in cards)
         low = [Box(x, y, 0, 0) for r in drawing.routes for x, y in r.points if y >= top]
-        words = [r.words_box for r in drawing.routes if r.edge.lines and r.words_box.y >= top]
+        words = [box for r in drawing.routes for box in r.word_boxes if box.y >= top]
         drawing.rooms["network"] = _room([*cards, *low, *words], diagram.network)
         within += [drawing.rooms["network"], *(Box(x, y, 0, 0) for r in drawing.routes for x, y in r.points if y >= top - AIR)]
     drawing.rooms["host"] = _room(within or [Box(-160, 0, 320, 40)], diagram.host)

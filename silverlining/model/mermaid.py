@@ -9,7 +9,9 @@ from .stack import Stack
 from .text import _
 
 # How a line is drawn: a thick one for the request's way, a dotted one for what is not about a request.
-ARROWS = {"request": "==>", "answer": "-.->", "port": "-->", "link": "-->", "replication": "-.->", "sentinel": "-.->", "registry": "-.->"}
+ARROWS = {"request": "==>", "answer": "-.-", "port": "-->", "link": "-->", "replication": "-.->", "sentinel": "-.->", "registry": "-.->"}
+# Names of containers are long, and a name that is broken can't be copied.
+SETUP = '%%{init: {"flowchart": {"wrappingWidth": 480}}}%%'
 STYLES = (
     "classDef new stroke:#2da44e,stroke-width:3px",
     "classDef changed stroke:#bf8700,stroke-width:2px",
@@ -22,15 +24,21 @@ def draw(stack: Stack, before: Stack | None = None, live: Live | None = None) ->
 
 
 def _lines(diagram: Diagram) -> Iterator[str]:
+    yield SETUP
     yield "flowchart TB"
     yield from (f"%% {note}" for note in (diagram.step, *diagram.notes))
-    if diagram.client:
-        yield f"    {CLIENT}{_words('([', '])', _('client'), diagram.client)}"
+    client = [f"{CLIENT}{_words('([', '])', _('client'), diagram.client)}"] if diagram.client else []
+    if not diagram.inside:
+        yield from (f"    {line}" for line in client)
     yield f"    subgraph host{_words('[', ']', diagram.host)}"
+    yield "        direction TB"
+    if diagram.inside:
+        yield from (f"        {line}" for line in client)
     for pill in diagram.pills:
         yield f"        {pill.key}{_words('{{', '}}', pill.words)}"
     if diagram.cards:
         yield f"        subgraph network{_words('[', ']', diagram.network)}"
+        yield "            direction TB"
         for card in diagram.cards:
             yield from (f"            {line}" for line in _card(card))
         yield "        end"
@@ -43,10 +51,10 @@ def _lines(diagram: Diagram) -> Iterator[str]:
 
 def _card(card: Card) -> Iterator[str]:
     mounts = [words for _kind, words in card.mounts]
-    yield f"subgraph {card.service}{_words('[', ']', card.service, card.image, *card.facts, *mounts)}"
+    yield f"subgraph {card.service}{_words('[', ']', card.service)}"
     for n, cell in enumerate(card.cells, 1):
         key = f"{card.service}-{n}"
-        yield f"    {key}{_words('[', ']', cell.name, cell.address, cell.word)}"
+        yield f"    {key}{_words('[', ']', cell.name, card.image, cell.address, cell.word, *card.facts, *mounts)}"
         for m, (name, target) in enumerate(cell.volumes, 1):
             yield f"    {key}-volume-{m}{_words('[(', ')]', name or _('anonymous volume'), target)}"
             yield f"    {key} --- {key}-volume-{m}"
@@ -55,7 +63,9 @@ def _card(card: Card) -> Iterator[str]:
 
 def _edge(edge: Edge) -> str:
     words = f'|"{"<br>".join(map(_escaped, edge.lines))}"|' if edge.lines else ""
-    return f"{edge.source} {ARROWS[edge.kind]}{words} {edge.target}"
+    # Mermaid puts what an arrow leads to below: an answer is written the other way round, without one, and the client stays on top.
+    source, target = (edge.target, edge.source) if edge.kind == "answer" else (edge.source, edge.target)
+    return f"{source} {ARROWS[edge.kind]}{words} {target}"
 
 
 def _words(opening: str, closing: str, *lines: str) -> str:

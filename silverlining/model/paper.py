@@ -60,19 +60,24 @@ class Box:
 
 @dataclass(frozen=True)
 class Route:
-    """An edge's way: points, and where its words begin (`anchor` "start") or end ("end"), or their middle; `at` is the first baseline."""
+    """An edge's way: points, and its words, each with the place where it begins (`anchor` "start"), ends ("end") or has its middle."""
 
     edge: Edge
     points: tuple[Point, ...]
-    at: Point
+    words: tuple[tuple[str, Point], ...]
     anchor: str
 
     @property
-    def words_box(self) -> Box:
+    def word_boxes(self) -> tuple[Box, ...]:
         """The room that its words take."""
-        wide = max((text_width(line, "label") for line in self.edge.lines), default=0.0)
-        left = self.at[0] - {"start": 0.0, "end": wide, "middle": wide / 2}[self.anchor]
-        return Box(left, self.at[1] - FONTS["label"][0], wide, LINE * len(self.edge.lines))
+        return tuple(words_box(words, at, "label", self.anchor) for words, at in self.words)
+
+
+def words_box(words: str, at: Point, font: str, anchor: str = "start") -> Box:
+    """The room that words take whose baseline is at a place."""
+    wide, (size, _part) = text_width(words, font), FONTS[font]
+    left = at[0] - {"start": 0.0, "end": wide, "middle": wide / 2}[anchor]
+    return Box(left, at[1] - size, wide, size * 1.3)
 
 
 @dataclass

@@ -66,7 +66,9 @@ def _row(boxes: list[list[str]], width: int) -> list[str]:
 
 
 def _joined(row: list[list[str]]) -> list[str]:
-    return ["  " + " ".join(parts).rstrip() for parts in zip(*row, strict=True)]
+    high = max(map(len, row))
+    equal = [[*box[:-1], *[f"│{' ' * (len(box[0]) - 2)}│"] * (high - len(box)), box[-1]] for box in row]
+    return ["  " + " ".join(parts).rstrip() for parts in zip(*equal, strict=True)]
 
 
 def _box(c: Container, cell: Cell | None) -> list[str]:

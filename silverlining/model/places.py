@@ -47,15 +47,17 @@ def _card_size(card: Card) -> tuple[float, float]:
 
 
 def _put(drawing: Drawing, card: Card, box: Box) -> None:
-    """The card at its place, and its containers inside."""
+    """The card at its place, and its containers inside; what the box has in height beyond their need lies between them."""
     drawing.places[card.service] = box
     sizes = [cell_size(cell) for cell in card.cells]
     wide, high = max(w for w, _h in sizes), max(h for _w, h in sizes)
     across = columns(card)
+    down = math.ceil(len(sizes) / across)
+    gap = GAP + (box.h - _card_size(card)[1]) / max(1, down - 1)
     left = box.x + (box.w - across * wide - (across - 1) * GAP) / 2
     for n, cell in enumerate(card.cells):
         column, row = n % across, n // across
-        drawing.cells[cell.name] = Box(left + column * (wide + GAP), box.y + HEAD + row * (high + GAP), wide, high)
+        drawing.cells[cell.name] = Box(left + column * (wide + GAP), box.y + HEAD + row * (high + gap), wide, high)
 
 
 # ---- where they stand

@@ -97,7 +97,7 @@ def _edge(route: Route, name: str) -> str:
     points = " ".join(f"{_n(x)},{_n(y)}" for x, y in route.points)
     facts = f'data-source="{edge.source}" data-target="{edge.target}"' + (f" data-link={quoteattr(edge.link)}" if edge.link else "")
     halo = f'<polyline class="halo" points="{points}"/>' if edge.mark else ""
-    words = "".join(_text(line, route.at[0], route.at[1] + LINE * n, "label", "", route.anchor) for n, line in enumerate(edge.lines))
+    words = "".join(_text(line, x, y, "label", "", route.anchor) for line, (x, y) in route.words)
     classes = " ".join(filter(None, ("edge", edge.kind, "way" if edge.way else "", edge.mark)))
     line = f'<polyline class="line" points="{points}" marker-end="url(#{name}-{edge.kind})"/>'
     return f'<g class="{classes}" {facts}>{halo}{line}{words}</g>'
@@ -129,7 +129,7 @@ def _card(card: Card, drawing: Drawing) -> Iterator[str]:
 
 
 def _cell(cell: Cell, box: Box, told: bool) -> str:
-    parts = [f'<g class="{_classes("container", cell.mark)}" data-name="{cell.name}">', _rect(box, "box", 5)]
+    parts = [f'<g class="{_classes("container", cell.mark, "fault" if cell.fault else "")}" data-name="{cell.name}">', _rect(box, "box", 5)]
     parts += [_text(cell.name, box.x + PAD, box.y + 17, "name"), _text(cell.address, box.x + PAD, box.y + 33, "small", "muted")]
     right = box.right - PAD
     if cell.mark and not told:

@@ -23,6 +23,7 @@ LIGHT = {
     "new": "#116329",
     "halo": "#9be3ad",
     "changed": "#7d4e00",
+    "fault": "#b3202a",
 }
 DARK = {
     "page": "#0d1117",
@@ -43,8 +44,9 @@ DARK = {
     "sentinel": "#f69d50",
     "registry": "#4cc6cf",
     "new": "#57d364",
-    "halo": "#1f6f3a",
+    "halo": "#17512b",
     "changed": "#e3b341",
+    "fault": "#ff8b82",
 }
 
 
@@ -60,7 +62,7 @@ STYLE = (
     + """
 .sl-picture text { fill: var(--text); }
 .sl-picture .mono { font-family: "DejaVu Sans Mono", ui-monospace, Menlo, Consolas, monospace; }
-.sl-picture .title, .sl-picture .service, .sl-picture .tag { font-weight: bold; }
+.sl-picture text.title, .sl-picture text.service, .sl-picture text.tag { font-weight: bold; }
 .sl-picture text.muted { fill: var(--muted); }
 .sl-picture .page { fill: var(--page); }
 .sl-picture .host rect { fill: var(--host); stroke: var(--host-line); }
@@ -70,10 +72,12 @@ STYLE = (
 .sl-picture .client > .box, .sl-picture .port.public > .box { stroke: var(--request); stroke-width: 2; }
 .sl-picture .drum { fill: var(--drum); stroke: var(--replication); }
 .sl-picture .icon { fill: none; stroke: var(--muted); }
-.sl-picture .new > .box { stroke: var(--new); stroke-width: 2.5; }
+.sl-picture .new.new > .box { stroke: var(--new); stroke-width: 2.5; }
 .sl-picture text.fresh { fill: var(--new); }
 .sl-picture text.otherwise { fill: var(--changed); }
 .sl-picture text.word { fill: var(--request); }
+.sl-picture .fault > .box { stroke: var(--fault); stroke-width: 2; stroke-dasharray: 4 3; }
+.sl-picture .fault text.word { fill: var(--fault); }
 .sl-picture .line, .sl-picture .halo { fill: none; stroke: var(--link); stroke-width: 1.5; stroke-linejoin: round; }
 .sl-picture .halo { stroke: var(--halo); stroke-width: 9; stroke-linecap: round; }
 .sl-picture .request > .line { stroke: var(--request); stroke-width: 3; }

@@ -111,8 +111,9 @@ def _standing(desk: Desk) -> tuple[Stack, Live | None]:
         return stack_of(desk.settings, steps.LAST), None
     position, stack = find(desk, seen)
     stack = _grown(desk, stack, seen)
-    words = {c.name: _word(seen, c.name) for c in stack.containers}
-    return stack, Live(words, seen.master, position.differences)
+    told = {c.name: _word(seen, c.name) for c in stack.containers}
+    faults = frozenset(name for name, (_said, well) in told.items() if not well)
+    return stack, Live({name: said for name, (said, _well) in told.items()}, faults, seen.master, position.differences)
 
 
 def _grown(desk: Desk, stack: Stack, seen: Observed) -> Stack:
@@ -129,16 +130,19 @@ def _grown(desk: Desk, stack: Stack, seen: Observed) -> Stack:
     return replace(grown, containers=tuple(replace(c, address=addresses.get(c.name, c.address)) for c in grown.containers))
 
 
-def _word(seen: Observed, name: str) -> str:
-    """A container's state in a word where it is not well, else a Redis' role, as `status` says it."""
+def _word(seen: Observed, name: str) -> tuple[str, bool]:
+    """A container's state in a word where it is not well, else a Redis' role as `status` says it; and whether it is well."""
     from .status import role
 
     c = seen.container(name)
     if c is None:
-        return _("missing")
+        return _("missing"), False
     if not c.running:
-        return c.state
-    return role(c, seen) if name in seen.redis else c.health if c.health != "healthy" else ""
+        return c.state, False
+    if c.health == "unhealthy":
+        return c.health, False
+    node = seen.redis.get(name)
+    return (role(c, seen), node.role == "master" or node.link_up) if node else (c.health.replace("healthy", ""), True)
 
 
 def _like(stack: Stack, step_name: str) -> Stack:

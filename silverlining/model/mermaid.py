@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .diagram import CLIENT, NEW, Card, Diagram, Edge, Live, make
+from .diagram import CLIENT, NEW, Card, Diagram, Edge, Live
+from .diagram_of import make
 from .stack import Stack
 from .text import _
 

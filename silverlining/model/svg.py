@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
-from .diagram import CLIENT, NEW, Card, Cell, Diagram, Live, Pill, make
+from .diagram import CLIENT, NEW, Card, Cell, Diagram, Live, Pill
+from .diagram_of import make
 from .layout import lay_out
 from .paper import FONTS, LINE, PAD, Box, Drawing, Route, text_width
 from .places import volume_words
@@ -155,7 +156,7 @@ def _classes(*names: str) -> str:
 
 
 def _legend(diagram: Diagram, x: float, wide: float, y: float) -> Iterator[tuple[str, float]]:
-    """The lines and what they mean, only those that are there; each part with the height that it reaches down to."""
+    """The signs and what they mean, only those that are there; each part with the height that it reaches down to."""
     names = {
         "request": _("a request's way"),
         "answer": _("the answer's way"),
@@ -170,6 +171,8 @@ def _legend(diagram: Diagram, x: float, wide: float, y: float) -> Iterator[tuple
     marks = [edge.mark for edge in diagram.edges] + [pill.mark for pill in diagram.pills] + [c.mark for card in diagram.cards for c in card.cells]
     if NEW in marks:
         items.append((NEW, _("new since {step}").format(step=diagram.since)))
+    if any(name for card in diagram.cards for cell in card.cells for name, _target in cell.volumes):
+        items.append(("volume", _("volume, named as its container")))
     at = x
     for kind, words in items:
         needed = 42 + text_width(words, "label")
@@ -177,6 +180,8 @@ def _legend(diagram: Diagram, x: float, wide: float, y: float) -> Iterator[tuple
             at, y = x, y + 22
         if kind == NEW:
             sample = _rect(Box(at, y - 11, 32, 14), "box", 4)
+        elif kind == "volume":
+            sample = _cylinder(Box(at, y - 11, 32, 14), "drum")
         else:
             sample = f'<polyline class="line" points="{_n(at)},{_n(y - 4)} {_n(at + 32)},{_n(y - 4)}"/>'
         yield f'<g class="legend {kind}">{sample}{_text(words, at + 40, y, "label")}</g>', y

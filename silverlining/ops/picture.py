@@ -12,7 +12,8 @@ from typing import Any
 import steps
 
 from ..model import mermaid, picture, svg
-from ..model.diagram import Live, make
+from ..model.diagram import Live
+from ..model.diagram_of import make
 from ..model.errors import EngineError, SilverliningError
 from ..model.images import IMAGES
 from ..model.observed import Observed, choose_subnet
@@ -47,9 +48,14 @@ def title_of(step_name: str) -> str:
 
 
 def write_all(folder: Path) -> list[Path]:
-    """Writes the picture of every step with the settings' defaults as STEP.svg into the folder; gives the files. Raises SilverliningError."""
+    """Writes STEP.svg for every step into the folder, what is new in each marked, and stack.svg: what `deploy-all` brings up, without marks.
+
+    The settings have their defaults. Gives the files. Raises SilverliningError where they can't be written.
+    """
     settings = read_settings({}, folder, {})
-    return [_write(folder / f"{name}.svg", picture_of(settings, name)) for name in steps.NAMES]
+    texts = {name: picture_of(settings, name) for name in steps.NAMES}
+    texts["stack"] = svg.draw(stack_of(settings, steps.LAST), title=_("What deploy-all brings up"))
+    return [_write(folder / f"{name}.svg", text) for name, text in texts.items()]
 
 
 def picture_of(settings: Settings, step_name: str) -> str:
@@ -65,7 +71,7 @@ def show(desk: Desk, step: str, since: str, out: str, as_mermaid: bool) -> dict[
         stack, live = stack_of(desk.settings, step), None
         since = since or before_of(step)
     else:
-        stack, live = _standing(desk)
+        stack, live = standing(desk)
     name = stack.topology.step
     before = _like(stack, since) if since else None
     title = title_of(name)
@@ -100,7 +106,7 @@ def _refuse(step: str, since: str, out: str, as_mermaid: bool) -> None:
         raise SilverliningError(_("--mermaid and a file that ends with .svg: only one of them can be meant"), _("end the file with .mmd"))
 
 
-def _standing(desk: Desk) -> tuple[Stack, Live | None]:
+def standing(desk: Desk) -> tuple[Stack, Live | None]:
     """The stack at whose step the host is, with as many containers as stand, and what is seen of it; the last step where no engine answers."""
     from .position import find
 

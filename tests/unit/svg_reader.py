@@ -106,7 +106,7 @@ def _walk(node: ElementTree.Element, picture: Picture, owner: Area | None, servi
                 inner = _rect(child, inside)
                 picture.cells[inside] = service, inner
                 picture.marks[inside] = kinds
-            elif "volume" in kinds:
+            elif "volume" in kinds and "data-volume" in facts:
                 inner = _drum(child)
                 picture.drums.append((cell, facts["data-volume"], facts["data-target"], inner))
             elif "mount" in kinds:

@@ -238,7 +238,7 @@ def test_json_is_all_that_is_said(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_the_pictures_in_docs_are_not_stale(tmp_path: Path) -> None:
     folder = ROOT / "docs" / "pictures"
     fresh = {file.name: file.read_text() for file in write_all(tmp_path)}
-    assert fresh.keys() == {f"{step}.svg" for step in steps.NAMES}
+    assert fresh.keys() == {f"{name}.svg" for name in (*steps.NAMES, "stack")}
     stale = [name for name, text in fresh.items() if not (folder / name).is_file() or (folder / name).read_text() != text]
     assert not stale, f"{stale}: python -c \"from silverlining.ops.picture import *; write_all(Path('docs/pictures'))\""
     assert {file.name for file in folder.iterdir()} == fresh.keys()

@@ -125,6 +125,16 @@ def test_nor_after_a_failover(step: str, size: str) -> None:
     assert "master" in picture.words[live.master] and "fault" in picture.marks[made.of("ping-app")[-1].name]
 
 
+@pytest.mark.parametrize("step", [name for name in steps.NAMES if steps.load(name).TOPOLOGY.has("redis-master")])
+def test_where_no_redis_is_master_a_request_does_not_come_so_far(step: str) -> None:
+    made = stack(step)
+    picture = read(svg.draw(made, live=Live({c.name: "" for c in made.containers})))
+    assert list(faults(picture)) == []
+    assert not any("way" in line.kinds and line.target.startswith("redis") for line in picture.lines)
+    assert not any("replication" in line.kinds for line in picture.lines)
+    assert [line.link for line in picture.lines if line.target == "redis-master" and line.source in ("django", "ping-app")] == ["db"]
+
+
 def test_a_pair_of_words_in_another_script_is_measured_wide() -> None:
     made = stack("step08-netdata")
     assert list(faults(read(svg.draw(made, title="容器" * 30, live=Live(differences=("服务" * 40,)))))) == []

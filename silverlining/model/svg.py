@@ -47,7 +47,7 @@ def _document(drawing: Drawing, title: str) -> Iterator[str]:
     name = f"sl-{diagram.step}"
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="sl-picture" role="img" aria-labelledby="{name}-title {name}-words"'
-        f' viewBox="{_n(view.x)} {_n(view.y)} {_n(view.w)} {_n(view.h)}" width="{_n(view.w)}" height="{_n(view.h)}">'
+        f' viewBox="{_px(view.x)} {_px(view.y)} {_px(view.w)} {_px(view.h)}" width="{_px(view.w)}" height="{_px(view.h)}">'
     )
     yield f'<title id="{name}-title">{escape(title)}</title>'
     yield f'<desc id="{name}-words">{escape(_in_words(diagram))}</desc>'
@@ -95,7 +95,7 @@ def _in_words(diagram: Diagram) -> str:
 
 def _edge(route: Route, name: str) -> str:
     edge = route.edge
-    points = " ".join(f"{_n(x)},{_n(y)}" for x, y in route.points)
+    points = " ".join(f"{_px(x)},{_px(y)}" for x, y in route.points)
     facts = f'data-source="{edge.source}" data-target="{edge.target}"' + (f" data-link={quoteattr(edge.link)}" if edge.link else "")
     halo = f'<polyline class="halo" points="{points}"/>' if edge.mark else ""
     words = "".join(_text(line, x, y, "label", "", route.anchor) for line, (x, y) in route.words)
@@ -183,7 +183,7 @@ def _legend(diagram: Diagram, x: float, wide: float, y: float) -> Iterator[tuple
         elif kind == "volume":
             sample = _cylinder(Box(at, y - 11, 32, 14), "drum")
         else:
-            sample = f'<polyline class="line" points="{_n(at)},{_n(y - 4)} {_n(at + 32)},{_n(y - 4)}"/>'
+            sample = f'<polyline class="line" points="{_px(at)},{_px(y - 4)} {_px(at + 32)},{_px(y - 4)}"/>'
         yield f'<g class="legend {kind}">{sample}{_text(words, at + 40, y, "label")}</g>', y
         at += needed + 22
 
@@ -191,28 +191,28 @@ def _legend(diagram: Diagram, x: float, wide: float, y: float) -> Iterator[tuple
 # ---- elements
 
 
-def _n(number: float) -> str:
+def _px(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
 def _rect(box: Box, css: str, round: float = 0) -> str:
-    corner = f' rx="{_n(round)}"' if round else ""
-    return f'<rect class="{css}" x="{_n(box.x)}" y="{_n(box.y)}" width="{_n(box.w)}" height="{_n(box.h)}"{corner}/>'
+    corner = f' rx="{_px(round)}"' if round else ""
+    return f'<rect class="{css}" x="{_px(box.x)}" y="{_px(box.y)}" width="{_px(box.w)}" height="{_px(box.h)}"{corner}/>'
 
 
 def _text(words: str, x: float, y: float, font: str, css: str = "", anchor: str = "start") -> str:
     where = f' text-anchor="{anchor}"' if anchor != "start" else ""
     classes = _classes(font, "mono" if font in MONO else "", css)
-    return f'<text class="{classes}" x="{_n(x)}" y="{_n(y)}" font-size="{FONTS[font][0]:g}"{where}>{escape(words)}</text>'
+    return f'<text class="{classes}" x="{_px(x)}" y="{_px(y)}" font-size="{FONTS[font][0]:g}"{where}>{escape(words)}</text>'
 
 
 def _cylinder(box: Box, css: str) -> str:
     """A drum that lies on its side."""
     bow = box.h / 4
-    x, y, right, bottom = _n(box.x + bow), _n(box.y), _n(box.right - bow), _n(box.bottom)
-    arc = f"{_n(bow)},{_n(box.h / 2)} 0 0"
+    x, y, right, bottom = _px(box.x + bow), _px(box.y), _px(box.right - bow), _px(box.bottom)
+    arc = f"{_px(bow)},{_px(box.h / 2)} 0 0"
     return f'<path class="{css}" d="M{x},{y} H{right} A{arc} 1 {right},{bottom} H{x} A{arc} 1 {x},{y} A{arc} 1 {x},{bottom}"/>'
 
 
 def _folder(x: float, y: float) -> str:
-    return f'<path class="icon" d="M{_n(x)},{_n(y + 11)} v-10 h5 l2,2 h8 v8 z"/>'
+    return f'<path class="icon" d="M{_px(x)},{_px(y + 11)} v-10 h5 l2,2 h8 v8 z"/>'

@@ -64,6 +64,7 @@ def _put(drawing: Drawing, card: Card, box: Box) -> None:
 
 
 def place(drawing: Drawing) -> None:
+    """Gives the client, the published ports, the services and their containers their places, row by row."""
     diagram = drawing.diagram
     names = [card.service for card in diagram.cards]
     apps = next((name for name in names if name in APPS), "")
@@ -71,41 +72,47 @@ def place(drawing: Drawing) -> None:
     data = [name for name in ("redis-master", "redis-slave") if name in names]
     right = [name for name in ("etcd",) if name in names]
     left = [name for name in names if name not in (front, apps, "sentinel", *data, *right)]
-
     y = 0.0
     if diagram.client:
         wide = max(text_width(diagram.client, "name"), text_width(_("client"), "service")) + 2 * PAD
         drawing.places[CLIENT] = Box(-wide / 2, y, wide, 44)
         y += 44 + (44 if diagram.inside else 60)
-    if diagram.pills:
-        spot = y
-        y += PILL
-    top = y + (52 if diagram.client or diagram.pills else 0)
-    bottom = top
-    ahead = 0.0
-    if front:
-        box = _front(drawing, front, top)
-        bottom, ahead = box.bottom, box.x
-        beyond = max([box.right, *(p.right for p in _pills_at(drawing, front, 0.0, 0.0).values())])
-        for name in right:
-            gap = max([SIDE, *(text_width(line, "label") + 34 for e in diagram.edges if {e.source, e.target} == {front, name} for line in e.lines)])
-            bottom = max(bottom, (placed := _beside(drawing, name, beyond + gap, top)).bottom)
-            beyond = placed.right
-    for name in reversed(left):
-        card = _card(diagram, name)
-        wide = max(_card_size(card)[0], _pills_width(diagram, name))
-        box = Box(ahead - SIDE - wide, top, wide, _card_size(card)[1])
-        _put(drawing, card, box)
-        bottom, ahead = max(bottom, box.bottom), box.x
-    if diagram.pills:
-        for name in names:
-            if name in drawing.places:
-                drawing.places |= _pills_at(drawing, name, drawing.places[name].middle[0] if name != front else 0.0, spot)
+    top = y + (PILL if diagram.pills else 0) + 52
+    if not front:
+        return
+    row = _first_row(drawing, front, left, right, top)
+    for name in row:
+        drawing.places |= _pills_at(drawing, name, 0.0 if name == front else drawing.places[name].middle[0], y)
+    bottom = max(drawing.places[name].bottom for name in row)
     if apps and apps != front:
-        wide, high = _card_size(_card(diagram, apps))
-        _put(drawing, _card(diagram, apps), Box(-wide / 2, bottom + CHANNEL, wide, high))
-        bottom = drawing.places[apps].bottom
+        wide, _high = _card_size(_card(diagram, apps))
+        bottom = _stand(drawing, apps, -wide / 2, bottom + CHANNEL).bottom
     _place_data(drawing, data, bottom + CHANNEL)
+
+
+def _first_row(drawing: Drawing, front: str, left: Sequence[str], right: Sequence[str], top: float) -> tuple[str, ...]:
+    """What takes the requests in the middle, wide enough for all of its ports to stand above it; the others beside it."""
+    diagram = drawing.diagram
+    wide, _high = _card_size(_card(diagram, front))
+    pills = _pills_at(drawing, front, 0.0, 0.0).values()
+    wide = max(wide, _pills_width(diagram, front), *(2 * (abs(pill.middle[0]) + 2 * PAD) for pill in pills))
+    start = _stand(drawing, front, -wide / 2, top, wide).x
+    end = max([wide / 2, *(pill.right for pill in pills)])
+    for name in right:
+        words = [text_width(line, "label") + 34 for e in diagram.edges if (e.source, e.target) == (front, name) for line in e.lines]
+        end = _stand(drawing, name, end + max(SIDE, *words, 0.0), top).right
+    for name in reversed(left):
+        wide = max(_card_size(_card(diagram, name))[0], _pills_width(diagram, name))
+        start = _stand(drawing, name, start - SIDE - wide, top).x
+    return (front, *left, *right)
+
+
+def _stand(drawing: Drawing, name: str, x: float, top: float, wide: float = 0.0) -> Box:
+    """Puts a service's card there, as wide as it must be or is to be."""
+    card = _card(drawing.diagram, name)
+    least, high = _card_size(card)
+    _put(drawing, card, Box(x, top, max(wide, least, _pills_width(drawing.diagram, name)), high))
+    return drawing.places[name]
 
 
 def _card(diagram: Diagram, name: str) -> Card:
@@ -113,23 +120,6 @@ def _card(diagram: Diagram, name: str) -> Card:
     if card is None:
         raise KeyError(name)
     return card
-
-
-def _front(drawing: Drawing, name: str, top: float) -> Box:
-    """What takes the requests: in the middle, and wide enough for all of its ports to stand above it."""
-    card = _card(drawing.diagram, name)
-    wide, high = _card_size(card)
-    reach = max((abs(box.middle[0]) + 2 * PAD for box in _pills_at(drawing, name, 0.0, 0.0).values()), default=0.0)
-    wide = max(wide, 2 * reach)
-    _put(drawing, card, Box(-wide / 2, top, wide, high))
-    return drawing.places[name]
-
-
-def _beside(drawing: Drawing, name: str, x: float, top: float) -> Box:
-    card = _card(drawing.diagram, name)
-    wide = max(_card_size(card)[0], _pills_width(drawing.diagram, name))
-    _put(drawing, card, Box(x, top, wide, _card_size(card)[1]))
-    return drawing.places[name]
 
 
 def _pill_width(words: str) -> float:
@@ -160,9 +150,8 @@ def _place_data(drawing: Drawing, names: Sequence[str], top: float) -> None:
     diagram = drawing.diagram
     y = top
     for name in names:
-        wide, high = _card_size(_card(diagram, name))
-        _put(drawing, _card(diagram, name), Box(-wide / 2, y, wide, high))
-        y += high + CHANNEL
+        wide, _high = _card_size(_card(diagram, name))
+        y = _stand(drawing, name, -wide / 2, y).bottom + CHANNEL
     card = diagram.card("sentinel")
     if card:
         gap = max((text_width(line, "label") for e in diagram.edges if e.source == "sentinel" for line in e.lines), default=0.0) + 34

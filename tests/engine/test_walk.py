@@ -89,11 +89,22 @@ def test_backwards_with_the_master_moved(course: Course, decoys: Decoys, goes_on
     if course.master() == course.name("redis-master"):
         course.fail_over()
     assert course.master() != course.name("redis-master")
+    must_draw_the_master(course, start)
     number = goes_on()
     go(course, end, goes_on)
     assert course.count() > number
     course.must_stand_still(end)
     decoys.must_be_untouched()
+
+
+def must_draw_the_master(course: Course, step: str) -> None:
+    """The picture of what stands shows the Redis that is master now as the end of a request's way."""
+    drawn = course.json("picture")
+    assert (drawn["live"], drawn["step"], drawn["notes"]) == (True, step, [])
+    cells = {cell["name"]: cell for card in drawn["cards"] for cell in card["cells"]}
+    assert not any(cell["fault"] for cell in cells.values()) and cells.keys() == course.ids().keys() - {course.name("secrets")}
+    assert [name for name, cell in cells.items() if cell["word"] == "master"] == [course.master()]
+    assert [edge["target"] for edge in drawn["edges"] if edge["way"]][-1] == "redis-slave"
 
 
 def test_an_edit_of_the_redis_configuration_with_the_master_moved(course: Course, goes_on: Callable[[], int]) -> None:

@@ -20,7 +20,7 @@ from .svg_reader import Picture, faults, read
 SIZES: dict[str, dict[str, Any]] = {
     "plain": {},
     "scaled": {"counts_ping_app": 9, "counts_redis_slave": 5, "counts_sentinel": 5},
-    "one": {"counts_ping_app": 1, "counts_redis_slave": 1, "counts_sentinel": 3},
+    "one": {"stack": "a", "counts_ping_app": 1, "counts_redis_slave": 1, "counts_sentinel": 3},
     "most": {"counts_ping_app": 90, "counts_redis_slave": 9, "counts_sentinel": 9, "stack": "w" * 31, "ports_web": 65535},
 }
 EVERY = [(step, size) for step in steps.NAMES for size in SIZES]
@@ -80,9 +80,9 @@ def test_each_container_with_name_image_address_and_volumes(step: str) -> None:
     assert (made.network.name in text and made.network.subnet in text) == bool(made.containers)
 
 
-@pytest.mark.parametrize("step", steps.NAMES[1:])
-def test_the_way_of_a_request_leads_from_the_client_to_redis(step: str) -> None:
-    made, picture = drawn(step)
+@pytest.mark.parametrize(("step", "size"), EVERY[len(SIZES) :])
+def test_the_way_of_a_request_leads_from_the_client_to_redis(step: str, size: str) -> None:
+    made, picture = drawn(step, size)
     way = {line.source: line for line in picture.lines if "way" in line.kinds}
     at, seen = "client", [picture.boxes["client"].top]
     while at in way:
@@ -90,6 +90,7 @@ def test_the_way_of_a_request_leads_from_the_client_to_redis(step: str) -> None:
         assert line.points[0][0] == line.points[-1][0], f"{at} → {line.target} is not straight down"
         at = line.target
         seen.append(picture.boxes[at].top)
+        assert sum((picture.boxes[at].left, picture.boxes[at].right)) / 2 == pytest.approx(line.points[0][0], abs=0.1), f"{at} is not in the middle"
     assert not way and seen == sorted(seen)
     assert at == ("redis-master" if made.topology.has("redis-master") else made.topology.services[0].name)
 

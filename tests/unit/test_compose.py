@@ -231,6 +231,7 @@ class FakeHost:
         self.answers = answers
         self.ran: list[str] = []
         self.engine = SimpleNamespace(endpoint="unix:///run/docker.sock")
+        self.settings = SimpleNamespace(stack="silver")
 
     def shell(self, command: str, timeout: float = 60) -> Any:
         self.ran.append(command)
@@ -265,7 +266,8 @@ def test_the_old_python_compose_does_not_serve() -> None:
     found, host = find({"docker-compose version": "1.29.2", **APT, "policy": POLICY.format("1.29.2-3"), "docker run": "2.26.1-4"}, store)
     assert found.contained and found.version == "2.26.1-4" and not any("apt-get install" in command for command in host.ran)
     assert found.prefix(Path.cwd() / "compose.yaml") == (
-        "cat compose.yaml | docker run --rm --interactive --network none --cap-drop ALL --security-opt no-new-privileges"
+        "cat compose.yaml | docker run --rm --interactive --label io.silverlining.stack=silver --label io.silverlining.helper=compose"
+        " --network none --cap-drop ALL --security-opt no-new-privileges"
         " --mount type=bind,source=/run/docker.sock,target=/var/run/docker.sock silverlining/compose:1 -f -"
     )
 

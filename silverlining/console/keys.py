@@ -74,5 +74,7 @@ class Keys:
                 data += more
         except OSError:
             return HANGUP
-        text = data.decode(errors="ignore")
-        return NAMES.get(text, text.lower() if data else HANGUP) or "?!"
+        if not data:
+            return HANGUP
+        text = data.decode(errors="replace")
+        return NAMES.get(text, text.lower())

@@ -158,7 +158,7 @@ def show_plan(desk: Desk, plan: Plan) -> None:
 
 def show_briefly(desk: Desk, plan: Plan, most: int = 6) -> None:
     """The plan's most telling commands on a line each, and where all of them can be read."""
-    lines, more = brief(plan, most, desk.voice.width - 4)
+    lines, more = brief(plan, most, desk.voice.width - 8)
     for text in lines:
         desk.voice.command(text)
     if more:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import steps
 
+from ..console.fold import fold
 from ..console.screen import Screen
 from ..model.compose import STEP as COMPOSE
 from ..model.difference import CHANGED, GONE, NEW, Difference, forecast
@@ -66,7 +67,7 @@ class Pages:
             self.screen.write()
             self.screen.text(_("In docker commands:"))
             self.screen.brief = f"invoke {place.step} --dry"
-            show_briefly(self.desk, outcome.plan, 4)
+            show_briefly(self.desk, outcome.plan, min(4, max(2, self.screen.room - self.screen.written - 1)))
             self.screen.brief = ""
         return there
 
@@ -74,7 +75,7 @@ class Pages:
         """What stands now, as a picture in which the new is marked."""
         self.begin(place, _("What stands now"))
         screen, url = self.screen, url_of(stack)
-        below = len(difference.changes) + bool(url) + 1
+        below = sum(len(fold(f"  {sign} {words}", screen.width)) for sign, words in _said(difference)) + bool(url) + 1
         picture = self._picture(stack, difference, screen.room - below)
         if not screen.paged or 6 + len(picture) + below <= screen.room:
             self._before_and_after(difference)
@@ -108,9 +109,8 @@ class Pages:
 
     def changes(self, difference: Difference, verbs: dict[str, str] | None = None) -> None:
         """A line for what is new, one for what was changed, one for what is gone."""
-        verbs = verbs or {NEW: _("new"), CHANGED: _("changed"), GONE: _("gone")}
-        for sign, said in difference.changes.items():
-            self.screen.signed(sign, f"{verbs[sign]}: {', '.join(said)}")
+        for sign, words in _said(difference, verbs):
+            self.screen.signed(sign, words)
 
     def _before_and_after(self, difference: Difference) -> None:
         nothing = (("", _("nothing")),)
@@ -121,6 +121,12 @@ class Pages:
         """The picture's lines, in as few as `room` asks for where pages are shown."""
         lines = sketch(stack, self.screen.width, difference.signs, max(room, 1) if self.screen.paged else 0)
         return [painted(line, self.screen.sign) for line in lines]
+
+
+def _said(difference: Difference, verbs: dict[str, str] | None = None) -> list[tuple[str, str]]:
+    """(sign, words) of a difference."""
+    verbs = verbs or {NEW: _("new"), CHANGED: _("changed"), GONE: _("gone")}
+    return [(sign, f"{verbs[sign]}: {', '.join(said)}") for sign, said in difference.changes.items()]
 
 
 def _sign(stack: Stack, difference: Difference, service: str) -> str:

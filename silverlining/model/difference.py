@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .observed import Observed, SeenContainer
 from .picture import LAYERS
@@ -36,7 +36,7 @@ def forecast(seen: Observed, stack: Stack, defined: Collection[str]) -> Differen
     ports = {port for c in stack.containers for _address, port, _inside in c.ports}
     serving = {c.service for name, c in standing.items() if name not in new and c.running and set(c.ports) - ports}
     notes = {(GONE, service): _("serves now") for service in serving}
-    return _difference(old, new, old.keys() & new.keys() - set(defined), notes, [])
+    return _difference(old, new, old.keys() & new.keys() - set(defined), notes)
 
 
 def compare(before: Observed, after: Observed) -> Difference:
@@ -47,14 +47,17 @@ def compare(before: Observed, after: Observed) -> Difference:
         (CHANGED, f"{name} {was[name].state} → {now[name].state}") for name in sorted(was.keys() & now.keys()) if was[name].state != now[name].state
     ]
     old, new = ({name: c.service for name, c in found.items()} for found in (was, now))
-    notes = {(CHANGED, service): _("made anew") for service in new.values()}
-    return _difference(old, new, anew, notes, [*states, *_surroundings(before, after)])
+    found = _difference(old, new, anew, {})
+    changes = dict(found.changes)
+    if CHANGED in changes:
+        changes[CHANGED] = (_("{names} made anew").format(names=", ".join(changes[CHANGED])),)
+    for sign, words in (*states, *_surroundings(before, after)):
+        changes[sign] = (*changes.get(sign, ()), words)
+    return replace(found, changes={sign: changes[sign] for sign in (NEW, CHANGED, GONE) if sign in changes})
 
 
-def _difference(
-    old: Mapping[str, str], new: Mapping[str, str], anew: Collection[str], notes: Mapping[tuple[str, str], str], more: list[tuple[str, str]]
-) -> Difference:
-    """From the service of each container by name, before and after; `anew` are the names that differ, `more` is what else does."""
+def _difference(old: Mapping[str, str], new: Mapping[str, str], anew: Collection[str], notes: Mapping[tuple[str, str], str]) -> Difference:
+    """From the service of each container by name, before and after; `anew` are the names that differ, `notes` stand beside services."""
     signs = {name: NEW for name in new if name not in old} | dict.fromkeys(anew, CHANGED) | {name: GONE for name in old if name not in new}
     services = {**old, **new}
     by_service: dict[str, set[str]] = {}
@@ -65,8 +68,6 @@ def _difference(
         for what, count in _counts(services[name] for name, found in signs.items() if found == sign).items():
             note = notes.get((sign, what))
             said.append(counted(what, count) + (f" ({note})" if note else ""))
-    for sign, words in more:
-        changes[sign].append(words)
     return Difference(
         _row(old, by_service, (GONE,)), _row(new, by_service, (NEW, CHANGED)), signs, {sign: tuple(said) for sign, said in changes.items() if said}
     )

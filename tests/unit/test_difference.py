@@ -68,7 +68,7 @@ def test_what_has_changed_between_two_looks() -> None:
 def test_a_container_made_anew_and_one_that_was_paused() -> None:
     before = standing(stack("step03-redis"))
     anew = replace(before, containers=tuple(replace(c, id="other") if c.service == "django" else c for c in before.containers))
-    assert compare(before, anew).changes == {"~": ("django (made anew)",)}
+    assert compare(before, anew).changes == {"~": ("django made anew",)}
     paused = replace(before, containers=tuple(replace(c, state="paused") if c.service == "django" else c for c in before.containers))
     assert compare(before, paused).changes == {"~": ("silver-django-1 running → paused",)}
 

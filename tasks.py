@@ -24,6 +24,36 @@ def deploy_all(c: Any, yes: bool = False, dry: bool = False, set: list[str] | No
 
 @task(
     help={
+        "start": "the step to begin with; where the host stands if left out",
+        "end": "the step to end with; the last one if left out",
+        "no-wait": "play through without keys, also in a pipe",
+        "yes": "with --no-wait: go to --start without asking, whatever that takes away",
+        "dry": "print what would be played and change nothing",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def walkthrough(
+    c: Any,
+    start: str = "",
+    end: str = "",
+    no_wait: bool = False,
+    yes: bool = False,
+    dry: bool = False,
+    set: list[str] | None = None,
+) -> None:
+    """Play the lessons in order, page by page, each key a step on or back.
+
+    Example: invoke walkthrough --start step01-nginx --end step05-sentinel
+    """
+    with operation(c, set, dry=dry, yes=yes) as desk:
+        from silverlining.ops.walkthrough import walkthrough as play
+
+        play(desk, start, end, wait=not no_wait)
+
+
+@task(
+    help={
         "yes": "remove without asking",
         "volumes": "remove the data too",
         "images": "remove the images that were built",
@@ -143,7 +173,7 @@ def bench(c: Any, json: bool = False, runs: int = 5, cold: bool = True, set: lis
 
 tidy_invoke()
 
-OPERATIONS: tuple[Task[Any], ...] = (deploy_all, teardown, status, check, picture, test, bench)
+OPERATIONS: tuple[Task[Any], ...] = (walkthrough, deploy_all, teardown, status, check, picture, test, bench)
 
 namespace = Collection()
 for name in NAMES:

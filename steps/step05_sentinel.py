@@ -76,7 +76,7 @@ LESSON = Lesson(
                 "Every hit is answered or reported, and the number never falls below the last one seen before the pause. Replication is asynchronous:"
                 " a write that the old master took and nobody copied is lost, and a hit that is tried again may be counted twice."
             ),
-            proofs=(Proof("failover"),),
+            proofs=(Proof("failover", "redis-master"),),
         ),
     ),
 )

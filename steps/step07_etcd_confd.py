@@ -64,12 +64,12 @@ LESSON = Lesson(
         Act(
             _("A key put by hand"),
             _("One more key, one more server: it takes traffic in a moment. The key deleted, it is gone."),
-            proofs=(Proof("key-by-hand"),),
+            proofs=(Proof("key-by-hand", "etcd"),),
         ),
         Act(
             _("What if etcd is gone?"),
             _("confd keeps the last good list: no etcd, or an empty one, must not take the site down."),
-            proofs=(Proof("etcd-gone"), Proof("last-key")),
+            proofs=(Proof("etcd-gone", "etcd"), Proof("last-key", "etcd")),
         ),
     ),
 )

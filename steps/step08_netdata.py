@@ -32,7 +32,7 @@ LESSON = Lesson(
             ),
             ("curl -sS -o /dev/null -w '%{{http_code}} %{{url_effective}}\\n' http://127.0.0.1:{port_netdata}/api/v1/info",),
             _("Open http://127.0.0.1:{port_netdata}/ in a browser: a section for each container, by its name."),
-            proofs=(Proof("charts"),),
+            proofs=(Proof("charts", "netdata"),),
             checks=(
                 *(Check("containers"), Check("redis"), Check("sentinels"), Check("apps"), Check("registry"), Check("haproxy"), Check("serves")),
                 Check("netdata"),

@@ -10,14 +10,14 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-STYLES = {"title": "1;36", "command": "33", "dim": "2", "ok": "32", "fail": "1;31", "note": "36", "bold": "1"}
+STYLES = {"title": "1;36", "command": "33", "dim": "2", "ok": "32", "fail": "1;31", "note": "36", "bold": "1", "bar": "1;7", "key": "1;32"}
 
 
 class Voice:
@@ -29,6 +29,8 @@ class Voice:
         self.quiet = quiet
         self.terminal = self.stream.isatty()
         self.colour = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.brief = ""  # the command that shows a long plan whole; set, plans are shown in short
+        self.above: Callable[[str], None] | None = None  # writes lines above what changes in place, while something does
         self._lock = threading.Lock()
 
     @property
@@ -52,8 +54,11 @@ class Voice:
     def _put(self, text: str) -> None:
         with self._lock:
             try:
-                self.stream.write(text)
-                self.stream.flush()
+                if self.above:
+                    self.above(text)
+                else:
+                    self.stream.write(text)
+                    self.stream.flush()
             except OSError as error:
                 if error.errno not in (errno.EPIPE, errno.EIO):  # EIO: the terminal has gone
                     raise
@@ -85,7 +90,7 @@ class Voice:
 
     def command(self, line: str) -> None:
         """A command as it would be typed; a long one goes on in further lines, so that it can still be pasted into a shell."""
-        self.write("  " + self.styled("$ " + _folded(line, self.width - 4), "command"))
+        self.write("  " + self.styled("$ " + _folded(line, self.width - 8), "command"))
 
     def output(self, text: str, most: int = 30) -> None:
         """What a command said, indented; very long output is cut in the middle and says so."""
@@ -202,6 +207,12 @@ class LiveBoard(Board):
         self._console = Console(file=voice.stream, no_color=not voice.colour, highlight=False)
         self._live = Live(get_renderable=self._lines, console=self._console, refresh_per_second=8, transient=True)
         self._live.start()
+        voice.above = self._above
+
+    def _above(self, text: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text.from_ansi(text.removesuffix("\n")), soft_wrap=True)
 
     def _lines(self) -> Text:
         from rich.text import Text
@@ -227,4 +238,5 @@ class LiveBoard(Board):
         super().dropped(name)
 
     def close(self) -> None:
+        self.voice.above = None
         self._live.stop()

@@ -41,6 +41,10 @@ class Host:
         """Lets `engine` be resolved again: one may have been installed."""
         self.__dict__.pop("engine", None)
 
+    def forget_listeners(self) -> None:
+        """Lets `listeners` be looked at again: what listened then may have gone."""
+        self.__dict__.pop("listeners", None)
+
     @property
     def outside(self) -> Any:
         """The shell of the host as it is, without an engine: for installing one."""

@@ -80,7 +80,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
 
 def compose_words(desk: Desk, stack: Stack) -> dict[str, str]:
     """What the lesson's placeholders {compose}, {compose_file}, {register} and {scale} stand for."""
-    prefix = program.find(desk.host, desk.store).prefix(program.file_path())
+    prefix = program.find(desk.host, desk.store, dry=desk.dry).prefix(program.file_path())
     scale = " ".join(f"{name}={count}" for name, count in counts(stack).items())
     return {"compose": prefix, "compose_file": FILE, "register": SCRIPT, "scale": scale}
 

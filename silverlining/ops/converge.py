@@ -12,6 +12,7 @@ from typing import Any
 
 from ..host.exec import STOP
 from ..model.actions import Action, Plan
+from ..model.brief import brief
 from ..model.commands import commands, line, title
 from ..model.entry import entry_of
 from ..model.errors import SilverliningError, Unhealthy
@@ -48,12 +49,11 @@ class Outcome:
 def converge(desk: Desk, topology: Topology) -> Outcome:
     """Makes `topology` stand. Shows the plan as docker commands; with --dry that is all. Raises SilverliningError."""
     if desk.dry:
-        images = desk.planned_images(topology)
-        outcome = _plan(desk, topology, images)
+        outcome = preview(desk, topology)
         _show_missing_images(desk, topology)
         show_plan(desk, outcome.plan)
         return Outcome(outcome.stack, outcome.seen, outcome.plan, dry=True)
-    first = _plan(desk, topology, desk.planned_images(topology))
+    first = preview(desk, topology)
     refuse_taken_ports(desk, first)
     missing = missing_images(desk, topology)
     if not first.plan and not missing:
@@ -75,6 +75,11 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
     await_serving(desk, outcome.stack)
     prune(desk, first.seen, missing)
     return replace(outcome, after=settled.seen)
+
+
+def preview(desk: Desk, topology: Topology) -> Outcome:
+    """What bringing about a topology would do, without doing or showing anything."""
+    return _plan(desk, topology, desk.planned_images(topology))
 
 
 def _plan(desk: Desk, topology: Topology, images: dict[str, ImageRef]) -> Outcome:
@@ -143,9 +148,21 @@ def show_plan(desk: Desk, plan: Plan) -> None:
     if not plan:
         return
     desk.voice.title(_n("Plan: {count} change", "Plan: {count} changes", len(plan.actions)))
+    if desk.voice.brief:
+        show_briefly(desk, plan)
+        return
     for action in plan.actions:
         for argv in commands(action):
             desk.voice.command(line(argv))
+
+
+def show_briefly(desk: Desk, plan: Plan, most: int = 6) -> None:
+    """The plan's most telling commands on a line each, and where all of them can be read."""
+    lines, more = brief(plan, most, desk.voice.width - 8)
+    for text in lines:
+        desk.voice.command(text)
+    if more:
+        desk.voice.note(_("{count} more; `{command}` shows all").format(count=more, command=desk.voice.brief))
 
 
 def perform(desk: Desk, plan: Plan, applier: Applier, still_ours: Callable[[], None] = lambda: None) -> None:

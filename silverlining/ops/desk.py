@@ -89,6 +89,11 @@ class Desk:
 
         return ImageStore(self.host.client, ROOT, self.settings, template_variables(self.settings), report=self._image_progress)
 
+    def look_anew(self) -> None:
+        """Forgets what is read once in a run: files and ports, which change while a walkthrough stands open for an hour."""
+        self.__dict__.pop("store", None)
+        self.host.forget_listeners()
+
     def _image_progress(self, progress: Any) -> None:
         self.board_update(progress)
 

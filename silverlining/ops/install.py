@@ -8,23 +8,31 @@ from .desk import Desk
 
 def ensure_engine(desk: Desk) -> str:
     """An engine that answers is left alone ("there"), else one is brought up ("new"); a dry run only shows how (""). Raises EngineError."""
-    from ..host.engine import Unreachable
-
     result = "there"
-    try:
-        facts = desk.host.engine
-    except Unreachable as error:
-        if error.cause not in ("missing", "stopped") or not error.default:
-            raise
-        desk.voice.note(error.what)
+    if missing := missing_engine(desk):
+        desk.voice.note(missing)
         if not _bring_up(desk):
             return ""
-        facts, result = desk.host.engine, "new"
+        result = "new"
+    facts = desk.host.engine
     words = {"version": facts.version, "endpoint": facts.endpoint, "origin": facts.origin}
     desk.voice.ok(_("engine {version} answers at {endpoint} ({origin})").format(**words))
     for note in facts.notes:
         desk.voice.note(note)
     return result
+
+
+def missing_engine(desk: Desk) -> str:
+    """Why no engine answers, where one can be brought up here; "" if one does. Raises EngineError where it can't."""
+    from ..host.engine import Unreachable
+
+    try:
+        _facts = desk.host.engine
+    except Unreachable as error:
+        if error.cause not in ("missing", "stopped") or not error.default:
+            raise
+        return error.what
+    return ""
 
 
 def _bring_up(desk: Desk) -> bool:

@@ -32,7 +32,7 @@ def run_step(desk: Desk, name: str) -> None:
     engine = ensure_engine(desk)
     if not engine:
         return
-    outcome = _bring_about(desk, topology)
+    outcome = bring_about(desk, topology)
     if outcome.dry:
         return
     scene = Scene(desk, outcome.stack)
@@ -57,7 +57,8 @@ def _is_new(outcome: Outcome) -> bool:
     return bool(outcome.plan) and there != {c.name for c in outcome.stack.containers}
 
 
-def _bring_about(desk: Desk, topology: Topology) -> Outcome:
+def bring_about(desk: Desk, topology: Topology) -> Outcome:
+    """Makes a topology stand, by us or by Compose. Raises SilverliningError."""
     if topology.step == "step09-compose":
         from .compose import compose_up
 
@@ -91,10 +92,17 @@ def _close(desk: Desk, outcome: Outcome) -> None:
         desk.voice.note(_("open {url}").format(url=url))
 
 
+def known(step: str) -> str:
+    """The name of a step, if there is one of that name. Raises SilverliningError."""
+    if step not in steps.NAMES:
+        raise SilverliningError(_("there is no step {step}").format(step=step), _("one of: {names}").format(names=", ".join(steps.NAMES)))
+    return step
+
+
 def check(desk: Desk, step: str = "") -> tuple[bool, list[checks.Result]]:
     """Runs the checks of a step (or of the one that stands). Gives whether all are good, and each result."""
-    if step and step not in steps.NAMES:
-        raise SilverliningError(_("there is no step {step}").format(step=step), _("one of: {names}").format(names=", ".join(steps.NAMES)))
+    if step:
+        known(step)
     try:
         seen = desk.observe()
     except EngineError as error:

@@ -24,7 +24,9 @@ FILES = sorted((ROOT / "steps").glob("step*.py"))
 
 
 def words(step: str) -> dict[str, str]:
-    scene: Any = SimpleNamespace(stack=replace(stack(step), topology=steps.load(step).TOPOLOGY), desk=SimpleNamespace(host=None, store=None))
+    scene: Any = SimpleNamespace(
+        stack=replace(stack(step), topology=steps.load(step).TOPOLOGY), desk=SimpleNamespace(host=None, store=None, dry=False)
+    )
     with patch.object(compose.program, "find", return_value=SimpleNamespace(prefix=lambda file: "docker compose -f compose.yaml")):
         return placeholders(scene)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
+import time
 
 import pytest
 
@@ -99,3 +101,37 @@ def test_what_was_dropped_is_not_shown_as_failed() -> None:
 @pytest.mark.parametrize("line", ("docker run --name a " + "--env 'A=b c' " * 20 + "image cmd", "short", "sh -c 'a\nb' " + "x " * 80))
 def test_a_folded_command_is_the_same_to_a_shell(line: str) -> None:
     assert shlex.split(_folded(line, 60).replace("\\\n", "")) == shlex.split(line)
+
+
+def test_what_is_said_meanwhile_stands_above_what_changes_in_place() -> None:
+    """Each line once and whole, in its order, and nothing of the display stays behind."""
+    voice = Voice(stream := Terminal())
+    with voice.progress() as board:
+        for name in ("a", "b", "c"):
+            board.update(f"run {name}", "starting")
+        time.sleep(0.3)  # the display is drawn eight times a second, whatever happens
+        for name in ("a", "b", "c"):
+            board.done(f"run {name}")
+        voice.note("said meanwhile")
+    voice.write("after")
+    lines = shown(stream.getvalue())
+    assert [line.split("  ")[1] for line in lines[:3]] == ["✓ run a", "✓ run b", "✓ run c"]
+    assert lines[3:] == ["  → said meanwhile", "after"]
+
+
+def shown(text: str) -> list[str]:
+    """What is left on a terminal that only knows lines, up, return, and erase: all that the display uses."""
+    lines, row, column = [""], 0, 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x1b]", text):
+        if part == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row + 1 - len(lines))
+        elif part == "\r":
+            column = 0
+        elif part.startswith("\x1b"):
+            row -= int(part[2:-1] or 1) if part[-1] == "A" else 0
+            lines[row] = "" if part == "\x1b[2K" else lines[row]
+        else:
+            lines[row] = lines[row][:column].ljust(column) + part + lines[row][column + 1 :]
+            column += 1
+    return [line.rstrip() for line in lines if line.strip()]

@@ -1,0 +1,39 @@
+"""A shell inside a container, on the person's own terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from ..console.keys import on_terminal, restored
+from ..model.errors import SilverliningError
+from ..model.text import _
+from .desk import Desk
+
+
+def open_shell(desk: Desk, container_name: str) -> int:
+    """Opens a shell in the container of that name and waits for its end. Gives its exit code.
+
+    Raises SilverliningError where there is no terminal, no docker client, or the container does not run.
+    """
+    command = ["docker", "exec", "--interactive", "--tty", container_name, "sh"]
+    if not (on_terminal() and desk.voice.terminal):
+        raise SilverliningError(_("a shell needs a terminal"), _("docker exec {name} COMMAND runs one command without").format(name=container_name))
+    if not shutil.which("docker"):
+        raise SilverliningError(_("the command `docker` is not there, and a shell is opened with it"), _("invoke step00-install installs it"))
+    _refuse_unless_running(desk, container_name)
+    desk.voice.command(" ".join(command))
+    with restored():
+        return subprocess.call(command, env={**os.environ, **desk.host.engine.environment})
+
+
+def _refuse_unless_running(desk: Desk, name: str) -> None:
+    from docker.errors import NotFound
+
+    try:
+        state = desk.host.client.inspect_container(name)["State"]["Status"]
+    except NotFound:
+        raise SilverliningError(_("no container {name} stands").format(name=name), _("invoke status shows what stands")) from None
+    if state != "running":
+        raise SilverliningError(_("{name} is {state}: no shell can be opened in it").format(name=name, state=state), _("invoke deploy-all mends it"))

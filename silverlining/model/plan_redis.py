@@ -65,8 +65,10 @@ def _hint(stack: Stack, seen: Observed, silent: list[str], others: list[str]) ->
     if silent:
         return _("docker unpause (or restart) {name}, then run this again").format(name=silent[0])
     if seen.redis:
+        # A replica that finds no master has no offset. Of equals the anchor is named: its volume is the one that outlives everything.
+        anchor = stack.of(ANCHOR)[0].name
         return _("run this again when the Sentinels have elected one; without them: docker exec {name} redis-ask replicaof no one").format(
-            name=max(seen.redis, key=lambda name: seen.redis[name].offset)
+            name=max(seen.redis, key=lambda name: (seen.redis[name].offset, name == anchor))
         )
     newest = max(others, key=lambda name: seen.sleeping[name].offset)
     return f"docker run --rm --mount type=volume,source={newest},target=/data {stack.of(ANCHOR)[0].image.reference} redis-seed no one"

@@ -203,6 +203,14 @@ def test_without_a_master_no_empty_one_is_made() -> None:
     play(world, FIVE, ways=3)
 
 
+def test_of_nodes_that_know_equally_much_the_one_with_the_lasting_volume_is_named() -> None:
+    """After `docker compose down` and `up` with the role moved: all are replicas of a node that is gone, the others with new, empty volumes."""
+    lost = {name: RedisNode("slave", "10.0.7.128", offset=1) for name in (SLAVE1, SLAVE2, MASTER)}
+    with pytest.raises(Unhealthy, match="may hold the newest data") as caught:
+        plan(stack("step05-sentinel", ("redis",)), standing(FIVE, redis=lost, sentinels={}), spares())
+    assert f"docker exec {MASTER} redis-ask replicaof no one" in caught.value.hint
+
+
 def test_replicas_volumes_alone_need_a_persons_word() -> None:
     world = at("step05-sentinel")
     world.teardown()

@@ -1,6 +1,6 @@
 """Step 01: one nginx container, and how a packet gets into it."""
 
-from silverlining.model.lesson import Act, Check, Lesson, Proof
+from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Question
 from silverlining.model.service import Health, Port, Service
 from silverlining.model.text import _
 
@@ -69,6 +69,53 @@ LESSON = Lesson(
             _("Containers on one network reach each other across the bridge, by name: the engine answers their DNS questions."),
             ("docker run --rm --network {network} {tools} curl -sS -o /dev/null -w '%{{http_code}} from %{{remote_ip}}\\n' http://nginx/",),
             _("200 from the container's own address: no published port is needed between containers."),
+        ),
+    ),
+    questions=(
+        Question(
+            _("nginx is process 1 in its container. Which number has it on the host?"),
+            _(
+                "Another one: `docker top {nginx}` shows it. Each PID namespace counts its processes from 1. The host's is the outermost and sees"
+                " them all."
+            ),
+        ),
+        Question(
+            _("Why does a request over loopback not raise the counter of the DNAT rule?"),
+            _(
+                "The rule for the host's own packets leaves 127.0.0.0/8 out. With Docker's default settings docker-proxy listens on the published"
+                " port as well: it takes the connection and opens one of its own to the container."
+            ),
+        ),
+        Question(
+            _("The container is removed and made anew. Does it get the same address?"),
+            _(
+                "Yes: the step names it with `--ip`, outside the range from which Docker takes addresses by itself (`--ip-range`). Without `--ip`"
+                " it would be the next free one, which may be another."
+            ),
+        ),
+        Question(
+            _("The container's root file system is read-only. Where does nginx write?"),
+            _(
+                "Into memory: `docker inspect --format '{{{{json .HostConfig.Tmpfs}}}}' {nginx}` names three tmpfs mounts. Its logs go to standard"
+                " output and standard error, and so to `docker logs`."
+            ),
+        ),
+    ),
+    since=(
+        Change(
+            _("the default bridge, addresses looked up by hand"),
+            _("one user-defined network, fixed addresses, names from Docker's DNS server"),
+            _("on the default bridge, names work by legacy links only, and engine 29 sets no link variables any more"),
+        ),
+        Change(
+            _("`nginx:latest`, a writable root, Docker's default capabilities"),
+            _("a pinned version, a read-only root, no capability but those that the program needs"),
+            _("what runs today runs tomorrow; who breaks in finds less"),
+        ),
+        Change(
+            _("`iptables -t nat` typed as root on the host"),
+            _("a short-lived container in the host's network namespace reads the rules, of iptables or of nftables"),
+            _("nobody has to be root, and both kinds of firewall are found"),
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """Step 03: Redis, and the ping application linked to it as `db`."""
 
-from silverlining.model.lesson import Act, Check, Lesson, Proof
+from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Question
 from silverlining.model.service import SECRETS, Bind, Health, Service, Volume
 from silverlining.model.text import _
 
@@ -67,6 +67,58 @@ LESSON = Lesson(
             ),
             ("docker inspect --format '{{{{range .Mounts}}}}{{{{.Type}}}} {{{{.Destination}}}}{{{{println}}}}{{{{end}}}}' {django}",),
             proofs=(Proof("survives-recreation", "django"),),
+        ),
+    ),
+    questions=(
+        Question(
+            _("Who answers when the app looks up db?"),
+            _(
+                "Docker's DNS server at 127.0.0.11: `docker exec {django} cat /etc/resolv.conf`. It knows the names and aliases on the container's"
+                " networks, and passes all other questions on."
+            ),
+        ),
+        Question(
+            _("Why one INCR, and not INCR and then GET?"),
+            _(
+                "INCR answers with the new number. Between INCR and GET somebody else's INCR may come: then two visitors see one number, and"
+                " another number nobody."
+            ),
+        ),
+        Question(
+            _("Redis stops. What does a hit get?"),
+            _(
+                "It is tried again for up to 10 s (setting app.redis_deadline), then it is answered with 503 and the reason. Try `docker stop"
+                " {redis_master}`, `curl -i {url}`, `docker start {redis_master}`: the number goes on where it was."
+            ),
+        ),
+        Question(
+            _("Redis wants a password. Where does it stand, and where not?"),
+            _(
+                "In the volume {stack}-secrets, which both containers mount read-only at /secrets. Not in the environment and not among the"
+                " arguments: `docker inspect` shows those to everybody who may ask the engine."
+            ),
+        ),
+    ),
+    since=(
+        Change(
+            _("`--link` copies an address into /etc/hosts"),
+            _("`--link other:alias` on a user-defined network is a DNS alias"),
+            _("the alias keeps working when the other container is made anew"),
+        ),
+        Change(
+            _("Redis on a port of the host, without a password"),
+            _("Redis on the private network only, with a password that is made once on the host"),
+            _("an open Redis is found within minutes"),
+        ),
+        Change(
+            _("`INCR`, then `GET`"),
+            _("one `INCR`, whose answer is the number"),
+            _("two round trips, and between them somebody else's hit"),
+        ),
+        Change(
+            _("Django's admin on SQLite in every container"),
+            _("left out"),
+            _("each container would have a database, and users, of its own"),
         ),
     ),
 )

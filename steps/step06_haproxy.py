@@ -1,6 +1,6 @@
 """Step 06, second answer: three app servers behind HAProxy."""
 
-from silverlining.model.lesson import Act, Check, Lesson, Proof
+from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Question
 from silverlining.model.service import Health, Port, Service
 from silverlining.model.text import _
 
@@ -47,6 +47,43 @@ LESSON = Lesson(
             _("What HAProxy knows of its servers, as a page on this host's loopback only."),
             ("curl -sS -o /dev/null -w '%{{http_code}} %{{url_effective}}\\n' http://127.0.0.1:{port_stats}/stats",),
             _("Open http://127.0.0.1:{port_stats}/stats in a browser."),
+        ),
+    ),
+    questions=(
+        Question(
+            _("A server dies between two health checks. What do visitors see?"),
+            _(
+                "Whoever comes next sees nothing: the connection fails, and HAProxy tries another server (`retry-on conn-failure`, `option"
+                " redispatch 1`). A request that the server already had gets an error. It may have been counted, so that it isn't sent again."
+            ),
+        ),
+        Question(
+            _("Redis fails over, and all three servers say 503 at /healthz. Why does HAProxy send requests all the same?"),
+            _(
+                "The frontend then uses the backend webserver-unchecked: the same servers without checks. A server holds a hit for up to 10 s"
+                " until there is a master. A late answer is better than an immediate error."
+            ),
+        ),
+        Question(
+            _("What can HAProxy do that LVS can't, and what does that cost?"),
+            _(
+                "It reads requests: it can ask for /healthz, try another server and add a header. In return every request and every answer passes"
+                " through it, while LVS moves packets one way."
+            ),
+        ),
+        Question(
+            _("What is needed for a fourth server?"),
+            _(
+                "The list is baked into HAProxy's image. `./invoke step06-haproxy --set counts.ping-app=4` makes a new image and replaces HAProxy."
+                " The next step ends that."
+            ),
+        ),
+    ),
+    since=(
+        Change(
+            _("HAProxy 1.7: `daemon`, `nbproc`"),
+            _("HAProxy 3: master-worker, reload by its master CLI, checks of `/healthz`"),
+            _("`nbproc` is gone; a signal doesn't tell whether the reload worked"),
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """Step 06, first answer: LVS with direct routing, three app servers that share one virtual address."""
 
-from silverlining.model.lesson import Act, Check, Lesson, Proof
+from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Question
 from silverlining.model.service import Health, Service
 from silverlining.model.text import _
 
@@ -55,6 +55,44 @@ LESSON = Lesson(
             _("The same packet is looked at in front of the director and behind it. The answers are counted where they leave."),
             look=_("Source and destination address stay. The director sees requests only; the real servers send the answers."),
             proofs=(Proof("only-macs-change"), Proof("answers-bypass")),
+        ),
+    ),
+    questions=(
+        Question(
+            _("Why can an answer go past the director?"),
+            _(
+                "The real server holds {vip} itself, on lo. So it answers from the address that the client asked, straight to the client's MAC"
+                " address."
+            ),
+        ),
+        Question(
+            _("Why must the real servers keep silent about {vip} when somebody asks by ARP?"),
+            _(
+                "Four machines hold the address. If a real server answered, the client would send everything to that one, past the director."
+                " `arp_ignore=1` answers only for addresses of the interface that the question came in by, and {vip} is on lo; `arp_announce=2`"
+                " keeps it out of the questions that the server asks itself."
+            ),
+        ),
+        Question(
+            _("What does direct routing ask of the network?"),
+            _(
+                "Director and real servers must be on one network segment, since only MAC addresses change. The port can't change either: that is"
+                " why the service is at port 8000."
+            ),
+        ),
+        Question(
+            _("The real servers' containers start as root. Does the application run as root?"),
+            _(
+                "No: `docker top {ping_app} -eo pid,user,args` shows user 10001. The entry point puts {vip} on lo, and then gives up root and every"
+                " capability."
+            ),
+        ),
+    ),
+    since=(
+        Change(
+            _("LVS is described"),
+            _("LVS runs, by IPVS or, where the kernel has none, by nftables"),
+            _("what can be shown needn't be believed"),
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """Step 09: the same stack from a Compose file that is generated from the topology."""
 
-from silverlining.model.lesson import Act, Check, Lesson
+from silverlining.model.lesson import Act, Change, Check, Lesson, Question
 from silverlining.model.text import _
 
 from .step08_netdata import TOPOLOGY as BEFORE
@@ -17,8 +17,11 @@ LESSON = Lesson(
                 "Everything that the steps before told docker stands in {compose_file}, written from the same data. Whoever has the images needs"
                 " nothing else: network, volumes and secrets are made by the file too."
             ),
-            ("{compose} config --services",),
-            _("The services of the step before, under the names that they had all along, and one that makes the secrets and ends."),
+            ("{compose} config --services", "awk '/^  [a-z]/ {{ mine = /^  redis-slave:/ }} mine' {compose_file}"),
+            _(
+                "The services of the step before, under the names that they had all along, and one that makes the secrets and ends. Below, one of"
+                " them in the file: each line is a flag of the `docker run` of step 5."
+            ),
             checks=(
                 *(Check("containers"), Check("redis"), Check("sentinels"), Check("apps"), Check("registry"), Check("haproxy"), Check("serves")),
                 Check("netdata"),
@@ -35,6 +38,18 @@ LESSON = Lesson(
                 "docker inspect --format '{{{{range .Mounts}}}}{{{{.Destination}}}} {{{{.Name}}}}  {{{{end}}}}' {redis_slave_1} {redis_slave_2}",
             ),
             _("/data of each replica is another volume."),
+        ),
+        Act(
+            _("Up, once more"),
+            _(
+                "`up` compares the file with what stands and changes only what differs. It starts a service after those that it depends on, and"
+                " makes network and volumes where they are missing. Now nothing differs."
+            ),
+            ("{compose} up --detach 2>&1", "{compose} logs --no-color --tail 2 redis-slave"),
+            _(
+                "All are Running already. Only secrets runs once more, and ends: it makes what is missing. `logs` reads all containers of a"
+                " service at once, here the last two lines of each replica."
+            ),
         ),
         Act(
             _("Scale"),
@@ -57,6 +72,47 @@ LESSON = Lesson(
                 " deploy-all gives each container a fixed one instead; it takes the stack back from here with its data."
             ),
             checks=(Check("registry"), Check("haproxy"), Check("serves")),
+        ),
+    ),
+    questions=(
+        Question(
+            _("`{compose} scale ping-app=5`: who sends requests to the two new containers?"),
+            _("Nobody, until `sh {register}` has put their addresses into etcd. Then confd writes them into HAProxy's file, as in step 7."),
+        ),
+        Question(
+            _("Why has redis-master a fixed address in the file, and redis-slave none?"),
+            _("All containers of a scaled service are made of the same lines, and one address can't be given twice."),
+        ),
+        Question(
+            _("After a failover redis-slave-2 is master. Why is `{compose} down` a bad idea then?"),
+            _(
+                "The replicas' volumes have no name: the next `up` makes new ones. redis-master-1 comes back with what it has copied, but as a"
+                " replica of a node that is gone, and nobody is master. `./invoke teardown`, or a step back, moves the role to redis-master-1 first."
+            ),
+        ),
+        Question(
+            _("What does `./invoke deploy-all` see to that Compose doesn't?"),
+            _(
+                "Compose makes anew what differs from its file, whoever serves or is master just then. It knows neither Redis' roles nor HAProxy's"
+                " servers. deploy-all moves the master before its node stops, drains a server before it goes, and registers what comes."
+            ),
+        ),
+    ),
+    since=(
+        Change(
+            _("Compose file 2.1, `docker-compose scale`, `container_name: lb`"),
+            _("Compose v2 and later, without a version, generated from the topology"),
+            _("the version key is ignored; a fixed name can't be scaled"),
+        ),
+        Change(
+            _("the numbers of containers by three `scale` commands after `up`"),
+            _("the numbers stand in the file"),
+            _("a later `up` takes nothing back"),
+        ),
+        Change(
+            _("`awk` over `docker-compose ps` to register apps"),
+            _("a script over `docker compose ps -q` and `docker inspect`"),
+            _("the columns have changed more than once"),
         ),
     ),
 )

@@ -39,12 +39,31 @@ class Act:
 
 
 @dataclass(frozen=True)
+class Question:
+    """Something to think about when the step stands, and an answer that can be found out on it. Both may hold an act's placeholders."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """Where the step leaves the article of 2017: what it did then, what stands here now, and why."""
+
+    then: str
+    now: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Lesson:
-    """What a step teaches: a title of a few words, one sentence about it, and the acts."""
+    """What a step teaches: a title of a few words, one sentence about it, the acts, what to think about, and what is new since 2017."""
 
     title: str
     summary: str
     acts: tuple[Act, ...]
+    questions: tuple[Question, ...] = ()
+    since: tuple[Change, ...] = ()
 
     @property
     def checks(self) -> tuple[Check, ...]:

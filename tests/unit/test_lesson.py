@@ -31,12 +31,30 @@ def words(step: str) -> dict[str, str]:
         return placeholders(scene)
 
 
+def fills(text: str, given: dict[str, str]) -> None:
+    filled = fill(text, given)
+    assert not any("{" + name + "}" in filled for name in given), filled
+
+
+@pytest.mark.parametrize("step", steps.NAMES)
+def test_what_there_is_to_think_about(step: str) -> None:
+    """Each step has questions with answers, and says where it leaves the article."""
+    lesson: Lesson = steps.load(step).LESSON
+    given = words(step)
+    assert 2 <= len(lesson.questions) <= 4 and lesson.since
+    for one in lesson.questions:
+        assert one.question.endswith("?") and one.answer.endswith((".", "…"))
+        fills(one.question, given)
+        fills(one.answer, given)
+    for change in lesson.since:
+        assert change.then and change.now and change.why
+
+
 @pytest.mark.parametrize(("step", "number", "act"), ACTS, ids=IDS)
 def test_every_placeholder_can_be_filled(step: str, number: int, act: Act) -> None:
     given = words(step)
     for text in (act.text, act.look, *act.commands):
-        filled = fill(text, given)
-        assert not any("{" + name + "}" in filled for name in given), filled
+        fills(text, given)
     for command in act.commands:
         assert all(shlex.split(fill(command, given)))
 
@@ -85,9 +103,9 @@ def calls(tree: ast.AST, *names: str) -> list[ast.Call]:
 @pytest.mark.parametrize("file", FILES, ids=[f.stem for f in FILES])
 def test_every_text_of_a_step_can_be_translated(file: Any) -> None:
     texts = []
-    for call in calls(ast.parse(file.read_text()), "Act", "Lesson"):
+    for call in calls(ast.parse(file.read_text()), "Act", "Lesson", "Question", "Change"):
         named = {k.arg: k.value for k in call.keywords}
-        positions = {"Act": (0, 1, 3), "Lesson": (0, 1)}[call.func.id]  # type: ignore[attr-defined]
+        positions = {"Act": (0, 1, 3), "Lesson": (0, 1), "Question": (0, 1), "Change": (0, 1, 2)}[call.func.id]  # type: ignore[attr-defined]
         texts += [call.args[i] for i in positions if i < len(call.args)] + [named[n] for n in ("title", "text", "look", "summary") if n in named]
     assert texts
     for text in texts:

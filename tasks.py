@@ -171,9 +171,29 @@ def bench(c: Any, json: bool = False, runs: int = 5, cold: bool = True, set: lis
         desk.give(measure(desk, runs, cold))
 
 
+@task(
+    help={
+        "record": "play the lessons on a new stack first, and keep what they say",
+        "step": "record this one only",
+        "dry": "say what would be done and change nothing",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def docs(c: Any, record: bool = False, step: str = "", dry: bool = False, set: list[str] | None = None) -> None:
+    """Write the pages of the course from the lessons and recorded runs.
+
+    Example: invoke docs --record --step step05-sentinel
+    """
+    with operation(c, set, dry=dry, engine=record) as desk:
+        from silverlining.ops.docs import docs as write
+
+        write(desk, record, step)
+
+
 tidy_invoke()
 
-OPERATIONS: tuple[Task[Any], ...] = (walkthrough, deploy_all, teardown, status, check, picture, test, bench)
+OPERATIONS: tuple[Task[Any], ...] = (walkthrough, deploy_all, teardown, status, check, picture, test, bench, docs)
 
 namespace = Collection()
 for name in NAMES:

@@ -90,14 +90,11 @@ class Voice:
 
     def command(self, line: str) -> None:
         """A command as it would be typed; a long one goes on in further lines, so that it can still be pasted into a shell."""
-        self.write("  " + self.styled("$ " + _folded(line, self.width - 8), "command"))
+        self.write("  " + self.styled("$ " + folded(line, self.width - 8), "command"))
 
     def output(self, text: str, most: int = 30) -> None:
         """What a command said, indented; very long output is cut in the middle and says so."""
-        lines = text.splitlines()
-        if len(lines) > most:
-            lines = [*lines[: most - 5], f"… {len(lines) - most + 1} lines …", *lines[-4:]]
-        for line in lines:
+        for line in shortened(text, most):
             self.write("    " + line)
 
     def ok(self, text: str) -> None:
@@ -119,15 +116,10 @@ class Voice:
         """Rows in columns under a heading."""
         if not rows:
             return
-        widths = [max(len(str(row[i])) for row in (head, *rows)) for i in range(len(head))]
-
-        def shape(row: Sequence[str]) -> str:
-            cells = (str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
-            return indent + "  ".join(cells).rstrip()
-
-        self.write(self.styled(shape(head), "dim"))
-        for row in rows:
-            self.write(shape(row))
+        first, *others = columns((head, *rows))
+        self.write(self.styled(indent + first, "dim"))
+        for line in others:
+            self.write(indent + line)
 
     def ask(self, question: str) -> bool:
         """A yes-or-no question on the terminal; no is the default."""
@@ -145,7 +137,19 @@ class Voice:
             board.close()
 
 
-def _folded(line: str, width: int) -> str:
+def shortened(text: str, most: int) -> list[str]:
+    """The lines of a text without a terminal's codes; where they are more than `most`, those in the middle are left out, and a line says so."""
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()
+    return lines if len(lines) <= most else [*lines[: most - 5], f"… {len(lines) - most + 1} lines …", *lines[-4:]]
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines whose cells stand below each other."""
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def folded(line: str, width: int) -> str:
     """A shell command in lines of about `width` columns, broken between words (never inside quotes) with a backslash."""
     import shlex
 

@@ -44,9 +44,13 @@ class Compose:
 
     def prefix(self, file: Path) -> str:
         """What a person types in front of `up`, `ps` and so on."""
-        shown = shlex.quote(str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file))
         command = shlex.join(self.argv)
-        return f"cat {shown} | {command} -f -" if self.contained else f"{command} -f {shown}"
+        return f"cat {shown(file)} | {command} -f -" if self.contained else f"{command} -f {shown(file)}"
+
+
+def shown(file: Path) -> str:
+    """A path as a person would type it: from here where it is below, and quoted for the shell."""
+    return shlex.quote(str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file))
 
 
 def find(host: Host, store: Any, *, dry: bool = False) -> Compose:

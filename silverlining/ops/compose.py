@@ -10,10 +10,11 @@ from ..host import compose as program
 from ..model.actions import Action, Plan
 from ..model.commands import Argv, line
 from ..model.compose import FILE, SCRIPT, counts, register_script, render, settle, specs, stands
-from ..model.observed import Observed, SeenContainer
+from ..model.observed import Observed
 from ..model.plan import refuse_conflicts
 from ..model.plan_apps import APP_KEY
 from ..model.plan_redis import ANCHOR
+from ..model.pretend import standing
 from ..model.service import SECRETS
 from ..model.stack import Stack
 from ..model.text import _
@@ -80,9 +81,12 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
 
 def compose_words(desk: Desk, stack: Stack) -> dict[str, str]:
     """What the lesson's placeholders {compose}, {compose_file}, {register} and {scale} stand for."""
-    prefix = program.find(desk.host, desk.store, dry=desk.dry).prefix(program.file_path())
+    file = program.file_path()
+    prefix = program.find(desk.host, desk.store, dry=desk.dry).prefix(file)
     scale = " ".join(f"{name}={count}" for name, count in counts(stack).items())
-    return {"compose": prefix, "compose_file": FILE, "register": SCRIPT, "scale": scale}
+    # The lesson is played where the person stands, which may be outside of the checkout.
+    places = {"compose_file": program.shown(file), "register": program.shown(file.with_name(SCRIPT))}
+    return {"compose": prefix, "scale": scale, **places}
 
 
 def compose_leave(desk: Desk, stack: Stack, seen: Observed) -> None:
@@ -173,9 +177,7 @@ def _can_begin(stack: Stack, seen: Observed) -> bool:
 
 def _pretended(stack: Stack, seen: Observed) -> Observed:
     """For a dry run: the host as it would be once our own containers stood."""
-    facts = ("running", "healthy")
-    ours = tuple(SeenContainer(c.name, c.name, c.service, c.index, c.spec, c.step, *facts, c.address, c.image.reference) for c in stack.containers)
-    return replace(seen, containers=ours)
+    return replace(seen, containers=standing(stack).containers)
 
 
 def _shown(desk: Desk) -> Callable[[Argv], bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import yaml
 
 import steps
-from silverlining.model.observed import Observed, RedisNode, SeenContainer, SentinelView
+from silverlining.model import pretend
+from silverlining.model.observed import Observed, SeenContainer
 from silverlining.model.settings import PREFIX, Settings, load
 from silverlining.model.stack import Container, ImageRef, Stack, resolve
 
@@ -48,33 +50,9 @@ def spares() -> dict[str, Container]:
 
 def seen(c: Container, **changes: Any) -> SeenContainer:
     """A container as it is seen when it stands as defined."""
-    facts = {
-        "id": f"id-{c.name}",
-        "name": c.name,
-        "service": c.service,
-        "index": c.index,
-        "spec": c.spec,
-        "step": c.step,
-        "state": "running",
-        "health": "healthy" if c.health else "",
-        "address": c.address,
-        "image": c.image.reference,
-        "ports": tuple(outside for _address, outside, _inside in c.ports),
-    }
-    return SeenContainer(**{**facts, **changes})
+    return replace(pretend.seen(c), **{"id": f"id-{c.name}", **changes})
 
 
 def standing(stack: Stack, **changes: Any) -> Observed:
     """What is seen of a host on which the stack stands, its first Redis being the master."""
-    nodes = [c for c in stack.containers if c.service.startswith("redis")]
-    watchers = stack.of("sentinel")
-    facts: dict[str, Any] = {
-        "stack": stack.name,
-        "containers": tuple(map(seen, stack.containers)),
-        "subnet": stack.network.subnet if stack.containers else "",
-        "volumes": frozenset(v.name for v in stack.volumes),
-        "redis": {c.name: RedisNode("slave", nodes[0].address, True, 9) if c is not nodes[0] else RedisNode("master", offset=9) for c in nodes},
-        "sentinels": {c.name: SentinelView(nodes[0].address, len(watchers) - 1, len(nodes) - 1) for c in watchers},
-        "keys": stack.servers() or None,
-    }
-    return Observed(**{**facts, **changes})
+    return replace(pretend.standing(stack), **{"containers": tuple(map(seen, stack.containers)), **changes})

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from silverlining.console.voice import Voice, _folded
+from silverlining.console.voice import Voice, folded
 
 
 class Terminal(io.StringIO):
@@ -98,9 +98,14 @@ def test_what_was_dropped_is_not_shown_as_failed() -> None:
     assert stream.getvalue() == "  ✗ b\n"
 
 
+def test_codes_for_a_terminal_are_left_out_of_what_a_program_said() -> None:
+    Voice(stream := io.StringIO()).output("\x1b[2Kredis-slave-1  | \x1b[32mready\x1b[0m\n50 %")
+    assert stream.getvalue() == "    redis-slave-1  | ready\n    50 %\n"
+
+
 @pytest.mark.parametrize("line", ("docker run --name a " + "--env 'A=b c' " * 20 + "image cmd", "short", "sh -c 'a\nb' " + "x " * 80))
 def test_a_folded_command_is_the_same_to_a_shell(line: str) -> None:
-    assert shlex.split(_folded(line, 60).replace("\\\n", "")) == shlex.split(line)
+    assert shlex.split(folded(line, 60).replace("\\\n", "")) == shlex.split(line)
 
 
 def test_what_is_said_meanwhile_stands_above_what_changes_in_place() -> None:

@@ -4,11 +4,13 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Question
 from silverlining.model.text import _
 from silverlining.model.topology import Topology
 
+from . import SUMMARIES
+
 TOPOLOGY = Topology("step00-install", ())
 
 LESSON = Lesson(
     _("Install Docker"),
-    _("A Docker engine that answers."),
+    SUMMARIES["step00-install"],
     (
         Act(
             _("The client and the engine"),

@@ -4,6 +4,7 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Questio
 from silverlining.model.service import Health, Port, Service
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step00_install import TOPOLOGY as BEFORE
 
 NGINX = Service(
@@ -22,7 +23,7 @@ TOPOLOGY = BEFORE.derive("step01-nginx", add=(NGINX,), entry=("web", "/"))
 
 LESSON = Lesson(
     _("One nginx container"),
-    _("A first container, and the way of a packet into it and out of it."),
+    SUMMARIES["step01-nginx"],
     (
         Act(
             _("What stands"),

@@ -4,6 +4,7 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Questio
 from silverlining.model.service import Health, Port, Service
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step01_nginx import TOPOLOGY as BEFORE
 
 PROBE = "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8000/\", timeout=2)'"
@@ -31,7 +32,7 @@ TOPOLOGY = BEFORE.derive("step02-django", add=(DJANGO,), drop=("nginx",), entry=
 
 LESSON = Lesson(
     _("Django in a container"),
-    _("A container instead of a virtual environment: versions are fixed by the image."),
+    SUMMARIES["step02-django"],
     (
         Act(
             _("By hand"),

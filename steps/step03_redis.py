@@ -4,6 +4,7 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Questio
 from silverlining.model.service import SECRETS, Bind, Health, Service, Volume
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step02_django import DJANGO as BARE_DJANGO
 from .step02_django import TOPOLOGY as BEFORE
 
@@ -44,7 +45,7 @@ TOPOLOGY = BEFORE.derive("step03-redis", add=(REDIS, DJANGO), entry=("app", "/he
 
 LESSON = Lesson(
     _("Redis, linked"),
-    _("The ping application counts its hits in Redis, which it knows only by the name db."),
+    SUMMARIES["step03-redis"],
     (
         Act(
             _("A name instead of an address"),

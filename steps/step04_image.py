@@ -4,6 +4,7 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Questio
 from silverlining.model.service import Health, Port, Service
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step03_redis import SECRETS_VOLUME
 from .step03_redis import TOPOLOGY as BEFORE
 
@@ -33,7 +34,7 @@ TOPOLOGY = BEFORE.derive("step04-image", add=(APP,), drop=("django",))
 
 LESSON = Lesson(
     _("An image of one's own"),
-    _("The code is baked into an image; gunicorn serves it, supervisord watches over gunicorn."),
+    SUMMARIES["step04-image"],
     (
         Act(
             _("First by hand: commit"),

@@ -4,6 +4,7 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Questio
 from silverlining.model.service import Health, Service, Volume
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step03_redis import REDIS, SECRETS_VOLUME
 from .step04_image import APP as ALONE
 from .step04_image import TOPOLOGY as BEFORE
@@ -49,7 +50,7 @@ TOPOLOGY = BEFORE.derive("step05-sentinel", add=(REPLICA, SENTINEL, APP))
 
 LESSON = Lesson(
     _("Replicas and Sentinels"),
-    _("Two copies of the data, and three watchers who agree on which Redis is the master."),
+    SUMMARIES["step05-sentinel"],
     (
         Act(
             _("Replicas"),

@@ -4,6 +4,7 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Questio
 from silverlining.model.service import Health, Port, Service
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step05_sentinel import APP as ONE
 from .step05_sentinel import TOPOLOGY as BEFORE
 
@@ -27,7 +28,7 @@ TOPOLOGY = BEFORE.derive("step06-haproxy", add=(APP, HAPROXY), entry=("web", "/h
 
 LESSON = Lesson(
     _("HAProxy"),
-    _("One address for three app servers; a server that fails gets no requests."),
+    SUMMARIES["step06-haproxy"],
     (
         Act(
             _("Round robin"),

@@ -4,6 +4,7 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Questio
 from silverlining.model.service import Health, Service
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step05_sentinel import APP as ONE
 from .step05_sentinel import TOPOLOGY as BEFORE
 
@@ -33,7 +34,7 @@ TOPOLOGY = BEFORE.derive("step06-lvs", add=(REAL_SERVER, DIRECTOR), entry=("", "
 
 LESSON = Lesson(
     _("LVS, direct routing"),
-    _("A director hands packets to three real servers by their MAC address; the answers go past it."),
+    SUMMARIES["step06-lvs"],
     (
         Act(
             _("One address, four containers"),

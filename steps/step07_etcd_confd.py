@@ -4,6 +4,7 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Questio
 from silverlining.model.service import Health, Port, Service, Volume
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step06_haproxy import HAPROXY as STATIC
 from .step06_haproxy import TOPOLOGY as BEFORE
 
@@ -41,7 +42,7 @@ TOPOLOGY = BEFORE.derive("step07-etcd-confd", add=(ETCD, HAPROXY), registry="etc
 
 LESSON = Lesson(
     _("etcd and confd"),
-    _("Servers register under a key; HAProxy follows without an edit and without a restart."),
+    SUMMARIES["step07-etcd-confd"],
     (
         Act(
             _("The keys"),

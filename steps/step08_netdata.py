@@ -4,6 +4,7 @@ from silverlining.model.lesson import Act, Change, Check, Lesson, Proof, Questio
 from silverlining.model.service import Bind, Health, Port, Service
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step07_etcd_confd import TOPOLOGY as BEFORE
 
 NETDATA = Service(
@@ -22,7 +23,7 @@ TOPOLOGY = BEFORE.derive("step08-netdata", add=(NETDATA,))
 
 LESSON = Lesson(
     _("netdata"),
-    _("Charts of the host and of each container, second by second."),
+    SUMMARIES["step08-netdata"],
     (
         Act(
             _("Who uses what"),

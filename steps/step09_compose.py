@@ -3,13 +3,14 @@
 from silverlining.model.lesson import Act, Change, Check, Lesson, Question
 from silverlining.model.text import _
 
+from . import SUMMARIES
 from .step08_netdata import TOPOLOGY as BEFORE
 
 TOPOLOGY = BEFORE.derive("step09-compose")
 
 LESSON = Lesson(
     _("Compose"),
-    _("The whole stack in one file, run by Docker Compose."),
+    SUMMARIES["step09-compose"],
     (
         Act(
             _("The file"),

@@ -128,15 +128,13 @@ def step_task(name: str) -> Task[Any]:
     """The task of a step."""
     import steps
 
-    lesson = steps.load(name).LESSON
-
     def body(c: Any, yes: bool = False, dry: bool = False, play: bool = False, quick: bool = False, set: list[str] | None = None) -> None:
         with operation(c, set, dry=dry, yes=yes, play=play, quick=quick) as desk:
             from .run import run_step
 
             run_step(desk, name)
 
-    body.__doc__ = f"{lesson.summary}\n\nExample: invoke {name} --play"
+    body.__doc__ = f"{steps.SUMMARIES[name]}\n\nExample: invoke {name} --play"
     help_texts = {
         "yes": "take away without asking",
         "dry": "print the plan and change nothing",

@@ -111,9 +111,11 @@ _ALL = (
     Image(
         "haproxy-confd",
         "builds/haproxy-confd",
-        (("BASE", "haproxy"), ("CONFD", "confd")),
+        (("BASE", "upstream/haproxy"), ("CONFD", "confd")),
+        # The scripts of the one above, but not its fixed list of servers: another number of those must not replace this one.
         (
             APT,
+            *((f"builds/haproxy/{name}", name) for name in ("haproxyctl", "haproxy-drain", "haproxy-health", "haproxy-ready", "haproxy-run")),
             ("conf/haproxy.tmpl.j2", "haproxy.tmpl"),
             ("conf/confd.toml.j2", "haproxy.toml"),
             ("conf/haproxy-supervisord.conf.j2", "supervisord.conf"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invoke import Collection, Task, task
+from invoke import Collection, Exit, Task, task
 
 from silverlining.ops.entry import operation, step_task, tidy_invoke
 from steps import NAMES
@@ -139,6 +139,94 @@ def picture(
         desk.give(show(desk, step, since, out, mermaid))
 
 
+@task(
+    help={
+        "counts": "service=number, several with commas: ping-app=5,redis-slave=3,sentinel=5",
+        "yes": "also where other settings or other code would be deployed with it",
+        "dry": "print the plan and change nothing",
+        "json": "JSON on standard output, nothing else",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def scale(c: Any, counts: str, yes: bool = False, dry: bool = False, json: bool = False, set: list[str] | None = None) -> None:
+    """Change how many containers stand, until the next deploy.
+
+    Example: invoke scale ping-app=5,redis-slave=3,sentinel=5
+    """
+    with operation(c, set, dry=dry, yes=yes, json=json) as desk:
+        from silverlining.ops.scale import scale as change
+
+        desk.give(change(desk, counts))
+
+
+@task(
+    help={
+        "service": "only this service; several with commas, or the flag again",
+        "follow": "go on with what comes, until Ctrl-C",
+        "since": "what is not older than this: 90s, 5m, 2h, 1d, or a time",
+        "tail": "the last lines of each container: a number or all (50; all with --since)",
+        "timestamps": "the time in front of each line (UTC)",
+        "set": "a setting, as path=value",
+    },
+    iterable=["service", "set"],
+)
+def logs(
+    c: Any,
+    service: list[str] | None = None,
+    follow: bool = False,
+    since: str = "",
+    tail: str = "",
+    timestamps: bool = False,
+    set: list[str] | None = None,
+) -> None:
+    """The logs of all containers side by side, in order of time.
+
+    Example: invoke logs --service ping-app --since 5m --follow
+    """
+    with operation(c, set) as desk:
+        from silverlining.ops.logs import show_logs
+
+        show_logs(desk, service or [], follow=follow, since=since, tail=tail, timestamps=timestamps)
+
+
+@task(
+    help={"service": "the service", "index": "which of its containers; the first that runs if left out", "set": "a setting, as path=value"},
+    iterable=["set"],
+)
+def shell(c: Any, service: str, index: str = "", set: list[str] | None = None) -> None:
+    """A shell inside a container, on this terminal.
+
+    Example: invoke shell ping-app --index 2
+    """
+    with operation(c, set) as desk:
+        from silverlining.ops.shell import container_of, open_shell
+
+        code = open_shell(desk, container_of(desk, service, index))
+    if code:
+        raise Exit(code=code)
+
+
+@task(
+    name="open",
+    help={
+        "service": "haproxy, statistics, netdata, etcd, nginx, django, ping-app",
+        "json": "JSON on standard output",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def open_(c: Any, service: str, json: bool = False, set: list[str] | None = None) -> None:
+    """Print a service's address, and open it in a browser where there is one.
+
+    Example: invoke open netdata
+    """
+    with operation(c, set, json=json) as desk:
+        from silverlining.ops.open import open_service
+
+        desk.give(open_service(desk, service))
+
+
 @task(help={"fast": "only what needs no Docker engine", "select": "a pytest expression (-k)"})
 def test(c: Any, fast: bool = False, select: str = "") -> None:
     """Run the tests: style, types, units, and on a real engine.
@@ -193,7 +281,7 @@ def docs(c: Any, record: bool = False, step: str = "", dry: bool = False, set: l
 
 tidy_invoke()
 
-OPERATIONS: tuple[Task[Any], ...] = (walkthrough, deploy_all, teardown, status, check, picture, test, bench, docs)
+OPERATIONS: tuple[Task[Any], ...] = (walkthrough, deploy_all, teardown, status, check, picture, scale, logs, shell, open_, test, bench, docs)
 
 namespace = Collection()
 for name in NAMES:

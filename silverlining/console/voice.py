@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
+import select
 import shutil
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -65,6 +66,16 @@ class Voice:
                 self.quiet = True
                 # What Python still holds in its buffer must not raise at exit.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def deserted(self) -> bool:
+        """Whether nobody reads any more: asked by what may have nothing to write for long, while the reader or the terminal has gone."""
+        if self.quiet:
+            return True
+        with suppress(OSError, ValueError):  # a stream without a number
+            poll = select.poll()
+            poll.register(self.stream.fileno(), 0)
+            return any(event & (select.POLLERR | select.POLLHUP) for _number, event in poll.poll(0))
+        return False
 
     def error(self, text: str) -> str:
         """The text of an error: its mark in front, each line wrapped under its own beginning on a terminal."""

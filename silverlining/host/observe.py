@@ -8,6 +8,7 @@ from typing import Any
 
 from ..model import labels
 from ..model.observed import Foreign, Observed, RedisNode, SeenContainer, SentinelView
+from ..model.scale import read_note
 from .exec import Answer, execute
 
 REDIS = ("redis-master", "redis-slave")
@@ -46,6 +47,7 @@ def observe(client: Any, stack: str, tools: str = "") -> Observed:
             subnet=_subnets(mine)[0] if mine else "",
             remembered=next((s for v in named if v["Name"] in present and (s := v["Labels"].get(labels.SUBNET))), ""),
             volumes=present,
+            scaled=next((read_note(s) for v in named if v["Name"] in present and (s := v["Labels"].get(labels.SCALED))), {}),
             redis={name: node for name, a in answers.items() if (node := _redis_node(a)) and "redis-" in name},
             sleeping=_peek(client, stack, asleep, tools) if asleep and tools else {},
             sentinels={name: view for name, a in answers.items() if (view := sentinel_view(a))},
@@ -54,6 +56,12 @@ def observe(client: Any, stack: str, tools: str = "") -> Observed:
             foreign=foreign,
             subnets=tuple(subnet for n in networks.result() if n is not mine for subnet in _subnets(n)),
         )
+
+
+def standing(client: Any, stack: str) -> tuple[SeenContainer, ...]:
+    """The containers of the stack, in order of service and number: one engine call, and no question to a service."""
+    listed = client.containers(all=True, filters={"label": f"{labels.STACK}={stack}"})
+    return tuple(sorted((_seen(entry, stack) for entry in listed if _ours(entry, stack)), key=lambda c: (c.service, c.index)))
 
 
 def _ours(entry: Mapping[str, Any], stack: str) -> bool:

@@ -49,6 +49,17 @@ class CreateVolume(Action):
 
 
 @dataclass(frozen=True)
+class RemoveVolume(Action):
+    """Removes a volume that holds nothing: the note of what was scaled."""
+
+    name: str
+
+    @property
+    def subject(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
 class MakeSecrets(Action):
     """Generates the secrets that are missing, in a short-lived container on the host."""
 

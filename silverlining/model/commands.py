@@ -19,6 +19,7 @@ from .actions import (
     PutKey,
     Readmit,
     Remove,
+    RemoveVolume,
     Replace,
     ResetSentinels,
     Run,
@@ -140,6 +141,8 @@ def commands(action: Action) -> tuple[Argv, ...]:
             return (docker("network", "create", options, flags("--label", pairs(network.labels)), network.name),)
         case CreateVolume(volume=volume):
             return (docker("volume", "create", flags("--label", pairs(volume.labels)), volume.name),)
+        case RemoveVolume(name=name):
+            return (docker("volume", "rm", name),)
         case MakeSecrets(volume=volume, tools=tools):
             mount = f"type=volume,source={volume},target=/secrets"
             return (helper("--mount", mount, tools.reference, "secrets-init", "/secrets"),)
@@ -202,6 +205,7 @@ def title(action: Action) -> str:
     words = {
         CreateNetwork: _("create network"),
         CreateVolume: _("create volume"),
+        RemoveVolume: _("remove volume"),
         MakeSecrets: _("make secrets in"),
         SeedReplica: _("seed as replica"),
         ForgetMaster: _("clear the memory of"),

@@ -8,6 +8,7 @@ INDEX = "io.silverlining.index"
 SPEC = "io.silverlining.spec"
 MADE_BY = "io.silverlining.made-by"
 HELPER = "io.silverlining.helper"
+SCALED = "io.silverlining.scaled"
 SUBNET = "io.silverlining.subnet"
 
 COMPOSE_PROJECT = "com.docker.compose.project"
@@ -20,6 +21,11 @@ COMPOSE_NUMBER = "com.docker.compose.container-number"
 def network(stack: str) -> dict[str, str]:
     """Labels of the stack's network."""
     return {STACK: stack, COMPOSE_PROJECT: stack, COMPOSE_NETWORK: "default"}
+
+
+def scaled(stack: str, note: str) -> dict[str, str]:
+    """Labels of the empty volume that says until the next deploy what was scaled: Docker has no smaller object that lasts."""
+    return {STACK: stack, SCALED: note}
 
 
 def volume(stack: str, key: str, subnet: str) -> dict[str, str]:

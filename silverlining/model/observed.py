@@ -71,6 +71,7 @@ class Observed:
 
     `keys` is what etcd holds under /app/servers (None: no answer); `proxy_fault` what HAProxy's own health check complains of.
     `remembered` is the subnet that the stack's volumes belong to; `subnets` are those of all other networks of the engine.
+    `scaled` is what the last `scale` has set, by service, until the next deploy.
     `sleeping` is what the volumes of Redis nodes that don't run say: the role in which the node would start.
     """
 
@@ -79,6 +80,7 @@ class Observed:
     subnet: str = ""
     remembered: str = ""
     volumes: frozenset[str] = frozenset()
+    scaled: Mapping[str, int] = field(default_factory=dict)
     redis: Mapping[str, RedisNode] = field(default_factory=dict)
     sleeping: Mapping[str, RedisNode] = field(default_factory=dict)
     sentinels: Mapping[str, SentinelView] = field(default_factory=dict)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .actions import Plan, Remove, Run
+from . import labels
+from .actions import CreateVolume, Plan, Remove, RemoveVolume, Run
 from .draft import Draft, ports_of
 from .errors import Conflict
 from .observed import Observed
 from .plan_apps import plan_apps
 from .plan_redis import plan_redis
-from .stack import Container, Stack
+from .scale import note
+from .stack import Container, NamedVolume, Stack
 from .text import _
 
 
@@ -26,6 +28,7 @@ def plan(stack: Stack, seen: Observed, spares: Mapping[str, Container] | None = 
     to hand it over. Raises Conflict when something foreign is in the way.
     """
     draft = Draft(stack, seen)
+    note_scaled(draft, stack, seen)
     draft.foundations()
     for container in stack.containers:
         draft.bring_up(container)
@@ -39,12 +42,25 @@ def plan(stack: Stack, seen: Observed, spares: Mapping[str, Container] | None = 
     return Plan(tuple(draft.sorted()))
 
 
+def note_scaled(draft: Draft, stack: Stack, seen: Observed) -> None:
+    """What was scaled is noted on the host, and the note goes with the plan that undoes it. Counts that the settings have too may stay noted."""
+    there = stack.note in seen.volumes
+    if there and not stack.scaled and seen.scaled and all(stack.settings.counts[name] == count for name, count in seen.scaled.items()):
+        return
+    if there and stack.scaled and stack.scaled == seen.scaled:
+        return
+    gone = draft.add(RemoveVolume(stack.note)) if there else None
+    if stack.scaled:
+        made = draft.add(CreateVolume(NamedVolume(stack.note, tuple(labels.scaled(stack.name, note(stack.scaled)).items()))))
+        draft.need(made, gone)
+
+
 def refuse_conflicts(stack: Stack, seen: Observed, waking: Iterable[str] = ()) -> None:
     """Raises Conflict if something foreign holds a name or a published port that the stack, or a node that must wake, needs."""
     names = {
         "container": {c.name for c in stack.containers}.union(waking),
         "network": {stack.network.name},
-        "volume": {v.name for v in stack.volumes},
+        "volume": {v.name for v in stack.volumes}.union([stack.note] if stack.scaled else []),
     }
     ports = ports_of(*stack.containers)
     for foreign in seen.foreign:

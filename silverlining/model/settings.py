@@ -113,6 +113,8 @@ class Settings:
 
 
 FREE_FORM = {"images.references"}
+# How many containers of each service the address plan has room for.
+LIMITS = {"counts.ping-app": 90, "counts.redis-slave": 9, "counts.sentinel": 9}
 POSITIVE = (
     *("deadline", "health.interval", "redis.down_after", "redis.failover_timeout"),
     *("app.cpus", "app.redis_deadline", "app.threads", "haproxy.maxconn", "haproxy.check"),
@@ -246,7 +248,7 @@ def _check_ranges(values: Mapping[str, Any]) -> None:
                 refuse(path, _("is the same as {other}").format(other=ports[value]))
             ports[value] = path
         elif path.startswith("counts."):
-            limit = {"counts.ping-app": 90, "counts.redis-slave": 9, "counts.sentinel": 9}[path]
+            limit = LIMITS[path]
             if not 1 <= value <= limit:
                 refuse(path, _("must be between 1 and {limit}").format(limit=limit))
     if values["counts.sentinel"] < 3:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network
 from typing import Any
@@ -127,7 +127,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Stack:
-    """What must stand on the host."""
+    """What must stand on the host. `scaled` are the counts that are not those of the settings and hold until the next deploy."""
 
     name: str
     topology: Topology
@@ -136,6 +136,7 @@ class Stack:
     volumes: tuple[NamedVolume, ...]
     containers: tuple[Container, ...]
     tools: ImageRef
+    scaled: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, service: str) -> tuple[Container, ...]:
         """The containers of a service, in order of their number."""
@@ -150,6 +151,11 @@ class Stack:
     def secrets(self) -> str:
         """The name of the volume with the stack's secrets."""
         return f"{self.name}-secrets"
+
+    @property
+    def note(self) -> str:
+        """The name of the volume whose label says what was scaled."""
+        return f"{self.name}-scaled"
 
     def servers(self) -> dict[str, str]:
         """What etcd must hold: key → address:port of each app container, where the registry is etcd."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from ..host.exec import demand, pause
@@ -36,6 +37,8 @@ class Applier:
                 self._create_network(network)
             case do.CreateVolume(volume=volume):
                 self.client.create_volume(volume.name, labels=dict(volume.labels))
+            case do.RemoveVolume(name=name):
+                self._remove_volume(name)
             case do.MakeSecrets(volume=volume, tools=tools):
                 command = ["secrets-init", "/secrets"]
                 run_helper(self.client, self.stack.name, tools.reference, command, {volume: "/secrets"}, writable=True)
@@ -95,6 +98,12 @@ class Applier:
 
         pool = IPAMPool(subnet=network.subnet, iprange=network.ip_range, gateway=network.gateway)
         self.client.create_network(network.name, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]), labels=dict(network.labels))
+
+    def _remove_volume(self, name: str) -> None:
+        from docker.errors import NotFound
+
+        with suppress(NotFound):
+            self.client.remove_volume(name)
 
     def run(self, c: Container, report: Report) -> None:
         """Creates and starts a container as commands.run writes it, and awaits its health."""

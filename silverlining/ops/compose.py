@@ -58,6 +58,8 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         before = by_us.converge(desk, _before(topology))
         seen = _pretended(before.stack, seen) if desk.dry else desk.observe()
         stack = settle(stack, seen)
+    else:
+        by_us.say_undone(desk, stack, seen)
     serving = program.find(desk.host, desk.store, dry=desk.dry)
     voice.note(_("Docker Compose {version}: {source}").format(version=serving.version, source=serving.source))
     if desk.dry:
@@ -70,6 +72,8 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
     images = by_us.get_images(desk, topology)
     with by_us.lock(desk, images["tools"]):
         stack, seen = _look(desk, topology, images)
+        if stack.note in seen.volumes:
+            desk.host.client.remove_volume(stack.note)  # what was scaled before is none of Compose's
         write_files(stack)
         voice.title(_("Changes"))
         Swap(desk, stack, seen, serving).run()

@@ -19,6 +19,7 @@ from ..model.errors import SilverliningError, Unhealthy
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
 from ..model.plan import port_flag, withdrawn
+from ..model.scale import lasting, undone
 from ..model.stack import ImageRef, Stack
 from ..model.text import _, _n
 from ..model.topology import Topology
@@ -51,9 +52,11 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
     if desk.dry:
         outcome = preview(desk, topology)
         _show_missing_images(desk, topology)
+        say_undone(desk, outcome.stack, outcome.seen)
         show_plan(desk, outcome.plan)
         return Outcome(outcome.stack, outcome.seen, outcome.plan, dry=True)
     first = preview(desk, topology)
+    say_undone(desk, first.stack, first.seen)
     refuse_taken_ports(desk, first)
     missing = missing_images(desk, topology)
     if not first.plan and not missing:
@@ -134,6 +137,16 @@ def _confirm(desk: Desk, outcome: Outcome) -> Plan | None:
     if not desk.voice.ask(f"  {what}. " + _("Go on?")):
         raise SilverliningError(_("nothing was changed"))
     return outcome.plan
+
+
+def say_undone(desk: Desk, stack: Stack, seen: Observed) -> None:
+    """Says which counts that `scale` has set a plan sets back to the settings'; a `scale` is no such plan."""
+    if desk.scaling:
+        return
+    for name, now, then in undone(stack, seen):
+        file, flag = lasting({name: now})
+        words = _("{name} {now} → {then}: undoes `scale`; set {file} in silverlining.yaml, or {flag}, to keep it")
+        desk.voice.note(words.format(name=name, now=now, then=then, file=file, flag=flag))
 
 
 def lock(desk: Desk, tools: ImageRef) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..console.voice import Voice
 from ..host.host import ROOT, Host
-from ..model.errors import SilverliningError
+from ..model.errors import Conflict, SilverliningError
 from ..model.observed import Observed, choose_subnet
 from ..model.settings import Settings, load
 from ..model.stack import Container, ImageRef, Stack, resolve, template_variables
@@ -65,6 +66,21 @@ class Desk:
         self.play = play
         self.quick = quick
         self.json = json
+        self.scaling: tuple[Mapping[str, int], Mapping[str, int]] | None = None
+
+    def counted(self, scaled: Mapping[str, int]) -> Desk:
+        """A desk at which these counts stand in for the settings': to look at a host that was scaled as what it was scaled to."""
+        settings = replace(self.settings, counts={**self.settings.counts, **scaled})
+        other = Desk(self.host.context, settings, self.voice, dry=self.dry, yes=self.yes, play=self.play, quick=self.quick, json=self.json)
+        other.host = self.host
+        return other
+
+    def scaled(self, before: Mapping[str, int], wanted: Mapping[str, int]) -> Desk:
+        """A desk that scales: its plans lead to the counts noted `before` with those that are `wanted`, and note what the settings don't say."""
+        after = {**before, **wanted}
+        other = self.counted(after)
+        other.scaling = before, {name: count for name, count in after.items() if self.settings.counts[name] != count}
+        return other
 
     def give(self, data: dict[str, Any]) -> None:
         """The operation's facts as JSON on standard output, where that was asked for."""
@@ -125,6 +141,11 @@ class Desk:
         from ..model.compose import STEP, settle
 
         stack = resolve(topology, self.settings, subnet or choose_subnet(self.settings, seen), images, str(ROOT / "app"))
+        if self.scaling:
+            before, after = self.scaling
+            if seen.scaled not in (before, after):
+                raise Conflict(_("somebody else has scaled {stack} meanwhile").format(stack=stack.name), _("run the same command again"))
+            stack = replace(stack, scaled=after)
         # Compose gives the containers of a scaled service addresses of its own choice.
         return settle(stack, seen) if topology.step == STEP else stack
 

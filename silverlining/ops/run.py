@@ -6,6 +6,7 @@ import steps
 
 from ..model.errors import EngineError, SilverliningError
 from ..model.lesson import Lesson
+from ..model.scale import words
 from ..model.service import SECRETS
 from ..model.text import _
 from ..model.topology import Topology
@@ -51,10 +52,10 @@ def run_step(desk: Desk, name: str) -> None:
 
 
 def _is_new(outcome: Outcome) -> bool:
-    """Whether the step is new on the host: before, other containers stood, or the same ones by Compose and not by us (or the other way)."""
+    """Whether the step is new on the host: before, other services stood, or the same ones by Compose and not by us (or the other way)."""
     compose = outcome.stack.topology.step == "step09-compose"
-    there = {c.name for c in outcome.seen.containers if c.compose == compose and c.service != SECRETS}
-    return bool(outcome.plan) and there != {c.name for c in outcome.stack.containers}
+    there = {c.service for c in outcome.seen.containers if c.compose == compose and c.service != SECRETS}
+    return bool(outcome.plan) and there != {c.service for c in outcome.stack.containers}
 
 
 def bring_about(desk: Desk, topology: Topology) -> Outcome:
@@ -105,6 +106,9 @@ def check(desk: Desk, step: str = "") -> tuple[bool, list[checks.Result]]:
         known(step)
     try:
         seen = desk.observe()
+        if seen.scaled:
+            desk.voice.note(_("judged by what it was scaled to, until the next deploy: {counts}").format(counts=words(seen.scaled)))
+            desk = desk.counted(seen.scaled)
     except EngineError as error:
         silent = checks.Result("engine", False, checks.AN_ENGINE, error.what, error.hint)
         say(desk, silent)

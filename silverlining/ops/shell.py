@@ -37,3 +37,19 @@ def _refuse_unless_running(desk: Desk, name: str) -> None:
         raise SilverliningError(_("no container {name} stands").format(name=name), _("invoke status shows what stands")) from None
     if state != "running":
         raise SilverliningError(_("{name} is {state}: no shell can be opened in it").format(name=name, state=state), _("invoke deploy-all mends it"))
+
+
+def container_of(desk: Desk, service: str, index: str = "") -> str:
+    """The name of a service's container: of the first that runs without an `index`. Raises SilverliningError."""
+    from .standing import chosen
+
+    there = chosen(desk, (service,))
+    if not index:
+        return next((c for c in there if c.running), there[0]).name
+    found = next((c.name for c in there if str(c.index) == index), "")
+    if not found:
+        raise SilverliningError(
+            _("there is no {service} number {index}").format(service=service, index=index),
+            _("--index is one of: {numbers}").format(numbers=", ".join(str(c.index) for c in there)),
+        )
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..model.observed import Observed, SeenContainer
+from ..model.scale import words
 from ..model.text import _
 from .desk import Desk
 from .position import find
@@ -74,6 +75,8 @@ def status(desk: Desk) -> dict[str, Any]:
     desk.voice.title(_("{stack} is at {position}").format(stack=desk.settings.stack, position=position))
     if seen.containers:
         table(desk, seen)
+        if seen.scaled:
+            desk.voice.note(_("scaled, until the next deploy: {counts}").format(counts=words(seen.scaled)))
     else:
         desk.voice.note(_("nothing stands; `invoke deploy-all` brings everything up, `invoke step01-nginx` begins the course"))
     return {
@@ -81,6 +84,7 @@ def status(desk: Desk) -> dict[str, Any]:
         "step": position.step,
         "exact": position.exact,
         "differences": list(position.differences),
+        "scaled": dict(seen.scaled),
         "engine": {"version": desk.host.engine.version, "endpoint": desk.host.engine.endpoint},
         "master": seen.master,
         "containers": rows(seen),

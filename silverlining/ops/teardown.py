@@ -23,7 +23,9 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     own = [c for c in there if (c["Labels"] or {}).get(labels.STACK) == stack]
     containers = [c for c in own if c["Labels"].get(labels.HELPER) != "lock"]
     networks = client.networks(filters=mine)
-    named = (client.volumes(filters=mine)["Volumes"] or []) if volumes else []
+    listed = client.volumes(filters=mine)["Volumes"] or []
+    # The note of what was scaled is no data: it goes with the containers that it is about.
+    named = [v for v in listed if volumes or labels.SCALED in v["Labels"]]
     built = _built(desk) if images else []
     if not (containers or networks or named or built):
         voice.note(_("nothing of {stack} stands: there is nothing to do").format(stack=stack))
@@ -60,7 +62,7 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     parts = [
         _n("{count} container", "{count} containers", len(containers)) if containers else "",
         _n("{count} network", "{count} networks", len(networks)) if networks else "",
-        _n("{count} volume", "{count} volumes", len(named)) if named else "",
+        _n("{count} volume", "{count} volumes", len(named)) if volumes and named else "",
         _n("{count} image", "{count} images", len(built)) if built else "",
     ]
     voice.ok(_("removed: {parts}").format(parts=", ".join(filter(None, parts))) + ("" if volumes else _("; the data stays in its volumes")))

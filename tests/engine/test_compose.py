@@ -84,6 +84,12 @@ def test_scaled_containers_share_no_data_directory(course: Course) -> None:
     assert len(volumes) == len(set(volumes)) == 6
 
 
+def test_our_own_scale_leaves_it_to_compose(course: Course) -> None:
+    before = course.snapshot()
+    assert "docker compose scale ping-app=4" in course.fails("scale", "ping-app=4")
+    assert course.snapshot() == before
+
+
 def test_registration_follows_a_scale_and_the_step_goes_back_to_its_numbers(course: Course) -> None:
     for count in (5, 2):
         shell(course, f"{prefix(course)} scale ping-app={count}")

@@ -54,6 +54,7 @@ class State:
         self.disks: dict[str, Disk] = {}
         self.subnet = self.remembered = ""
         self.secrets = False
+        self.scaled: dict[str, int] = {}
         self.keys: dict[str, str] = {}
         self.drained: set[str] = set()
         self.ids = 0
@@ -87,6 +88,7 @@ class State:
             "containers": tuple(b.seen for b in self.boxes.values()),
             "subnet": self.subnet,
             "volumes": frozenset(self.disks),
+            "scaled": dict(self.scaled),
             "remembered": self.remembered if self.disks else "",
             "redis": {n: RedisNode("slave" if b.master else "master", b.master, bool(b.master), b.disk.hits) for n, b in live.items()},
             "sleeping": {n: RedisNode("slave" if d.master else "master", d.master or "", offset=d.hits) for n, d in asleep.items()},
@@ -104,6 +106,7 @@ class State:
         """The same host once more."""
         other = type(self)()
         other.subnet, other.remembered, other.secrets, other.ids, other.target = self.subnet, self.remembered, self.secrets, self.ids, self.target
+        other.scaled = dict(self.scaled)
         other.keys, other.drained, other.random = dict(self.keys), set(self.drained), random.Random(self.ids)
         twins: dict[int, Disk] = {id(d): replace(d, known=set(d.known)) for d in (*self.disks.values(), *(b.disk for b in self.boxes.values()))}
         other.disks = {n: twins[id(d)] for n, d in self.disks.items()}

@@ -49,6 +49,7 @@ RUN_REDIS = (
 )
 
 EXACT: tuple[tuple[do.Action, tuple[str, ...]], ...] = (
+    (do.RemoveVolume("silver-scaled"), ("docker volume rm silver-scaled",)),
     (
         do.CreateNetwork(LAST.network),
         (

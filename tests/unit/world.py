@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from silverlining.model import actions as do
+from silverlining.model import labels
+from silverlining.model.scale import read_note
 
 from .builders import seen
 from .state import Disk, State
@@ -23,7 +25,15 @@ class World(State):
     def CreateVolume(self, a: do.CreateVolume) -> None:
         assert a.volume.name not in self.disks
         self.disks[a.volume.name] = Disk()
+        if labels.SCALED in dict(a.volume.labels):
+            self.scaled = read_note(dict(a.volume.labels)[labels.SCALED])
+            return
         self.remembered = self.remembered or self.subnet
+
+    def RemoveVolume(self, a: do.RemoveVolume) -> None:
+        assert a.name == "silver-scaled", f"{a.name} holds data"
+        del self.disks[a.name]
+        self.scaled = {}
 
     def MakeSecrets(self, a: do.MakeSecrets) -> None:
         assert a.volume in self.disks

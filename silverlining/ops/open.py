@@ -1,0 +1,97 @@
+"""Where a service is to be seen from this host: its address, and a browser for it where there is one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import steps
+
+from ..model.errors import SilverliningError
+from ..model.observed import SeenContainer
+from ..model.stack import VIP, address_of
+from ..model.text import _
+from .desk import Desk
+from .standing import chosen
+
+# What a person may say: the service, the setting of its port, and the page.
+STATISTICS = ("haproxy", "stats", "/stats")
+PAGES: dict[str, tuple[str, str, str]] = {
+    **dict.fromkeys(("statistics", "stats", "haproxy-statistics", "haproxy-stats"), STATISTICS),
+    "haproxy": ("haproxy", "web", "/"),
+    "nginx": ("nginx", "web", "/"),
+    "django": ("django", "app", "/"),
+    "etcd": ("etcd", "etcd", "/version"),
+    "netdata": ("netdata", "netdata", "/"),
+}
+# The application is reached by what stands in front of it; the setting of its port, "" for the virtual address.
+ENTRIES = ("app", "web", "site", "entry")
+IN_FRONT = {"haproxy": "web", "lvs": "", "ping-app": "app", "django": "app", "nginx": "web"}
+TEXT_BROWSERS = ("lynx", "w3m", "links", "links2", "elinks", "www-browser", "browsh")
+
+
+def open_service(desk: Desk, name: str) -> dict[str, Any]:
+    """Prints the address of what `name` stands for and shows it in a browser where there is one. Raises SilverliningError."""
+    name = name.strip().lower()
+    url = address(desk, name, {c.service: c for c in reversed(chosen(desk))})
+    desk.voice.write(url)
+    shown = desk.voice.terminal and not desk.json and browser_there(os.environ) and browse(url)
+    if shown:
+        desk.voice.note(_("your browser opens it"))
+    return {"service": name, "url": url, "browser": shown}
+
+
+def address(desk: Desk, name: str, there: Mapping[str, SeenContainer]) -> str:
+    """The address of what `name` stands for, with the port that is published now. Raises SilverliningError."""
+    service, setting, path = PAGES.get(name, (name, None, "/"))
+    if name in ENTRIES or (name in ("ping-app", "lvs") and name in there):
+        service = next((one for one in IN_FRONT if one in there), name)
+        setting = IN_FRONT.get(service)
+    container = there.get(service) or chosen(desk, (service,))[0]
+    if setting is None:
+        raise SilverliningError(
+            _("{service} is not published: only the private network of the stack reaches it").format(service=service),
+            _("invoke shell {service} looks at it from inside").format(service=service),
+        )
+    if not container.running:
+        raise SilverliningError(_("{name} does not run: {state}").format(name=container.name, state=container.state), _("invoke deploy-all mends it"))
+    if not setting:
+        return f"http://{address_of(container.address.rsplit('.', 1)[0] + '.0/24', VIP)}:8000{path}"
+    return f"http://{_published(desk, container, setting)}{path}"
+
+
+def _published(desk: Desk, container: SeenContainer, setting: str) -> str:
+    """Host and port as they are published now: the setting may have changed since."""
+    services = [s for name in steps.NAMES for s in steps.load(name).TOPOLOGY.services if s.name == container.service]
+    inside = {port.container for service in services for port in service.ports if port.setting == setting}
+    bindings = desk.host.client.inspect_container(container.id)["NetworkSettings"]["Ports"] or {}
+    for binding in (one for port in inside for one in bindings.get(f"{port}/tcp") or ()):
+        host, outside = "localhost" if setting in ("web", "app") else "127.0.0.1", binding["HostPort"]
+        return host if outside == "80" else f"{host}:{outside}"
+    raise SilverliningError(_("{name} publishes no port for this").format(name=container.name), _("invoke status shows what stands"))
+
+
+def browser_there(environ: Mapping[str, str], platform: str = sys.platform) -> bool:
+    """Whether there is a browser with windows: where there is a display, or where the person has named one. A text browser is none."""
+    import webbrowser
+
+    if not (environ.get("BROWSER") or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or platform in ("darwin", "win32")):
+        return False
+    try:
+        found = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return os.path.basename(str(getattr(found, "name", ""))) not in TEXT_BROWSERS
+
+
+def browse(url: str) -> bool:
+    """Lets Python's webbrowser open the address in a process of its own, which neither blocks nor writes to this terminal."""
+    command = [sys.executable, "-m", "webbrowser", "-t", url]
+    try:
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    except OSError:
+        return False
+    return True

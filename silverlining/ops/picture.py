@@ -116,6 +116,9 @@ def standing(desk: Desk) -> tuple[Stack, Live | None]:
         _aside(desk, _("no engine answers ({why}): this is {step} as it would stand").format(why=error.what, step=steps.LAST))
         return stack_of(desk.settings, steps.LAST), None
     position, stack = find(desk, seen)
+    if seen.scaled:
+        # What was scaled away is not missing.
+        stack = find(desk.counted(seen.scaled), seen)[1]
     stack = _grown(desk, stack, seen)
     told = {c.name: _word(seen, c.name) for c in stack.containers}
     faults = frozenset(name for name, (_said, well) in told.items() if not well)

@@ -13,6 +13,9 @@ import pytest
 from silverlining.host.contexts import ContextError, Contexts, host_files, pack, proxies
 from silverlining.model.images import IMAGES, Image, Variant
 from silverlining.model.settings import BuildSettings, ImageSettings
+from silverlining.model.stack import template_variables
+
+from .builders import ROOT, settings
 
 CATALOGUE = {
     image.name: image
@@ -230,3 +233,18 @@ def test_every_dockerfile_finds_what_it_copies_and_uses_what_it_is_given(image: 
     given = {argument for argument, _ in image.bases} | {argument for variant in image.variants for argument, _ in variant.args}
     asked = {name for text in texts for name in re.findall(r"^ARG (\w+)$", text, re.MULTILINE)}
     assert asked == given, image.name
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    (({"counts_ping_app": 5}, {"haproxy"}), ({"counts_sentinel": 5}, {"sentinel"}), ({"counts_redis_slave": 5}, set()), ({"haproxy_check": 2}, None)),
+)
+def test_a_count_makes_only_those_images_anew_that_hold_it(given: dict[str, object], changed: set[str] | None) -> None:
+    """HAProxy with confd gets its servers from etcd: another number of them is none of its business; its times are."""
+
+    def all_prints(**more: object) -> dict[str, str]:
+        contexts = made(ROOT, template_variables(settings(**more)), catalogue=IMAGES)
+        return {name: contexts[name].fingerprint for name in IMAGES}
+
+    before, after = all_prints(), all_prints(**given)
+    assert {name for name in IMAGES if before[name] != after[name]} == ({"haproxy", "haproxy-confd"} if changed is None else changed)

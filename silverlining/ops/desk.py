@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +66,15 @@ class Desk:
         self.play = play
         self.quick = quick
         self.json = json
+
+    def confirm(self, what: str, question: str = "", hint: str = "") -> None:
+        """Asks before `what` is done, unless --yes was given. Raises SilverliningError after a no, and where nobody can be asked."""
+        if self.yes:
+            return
+        if not (sys.stdin.isatty() and self.voice.terminal):
+            raise SilverliningError(what, hint or _("add --yes to go on"))
+        if not self.voice.ask(f"  {what}. {question or _('Go on?')}"):
+            raise SilverliningError(_("nothing was changed"))
 
     def give(self, data: dict[str, Any]) -> None:
         """The operation's facts as JSON on standard output, where that was asked for."""

@@ -106,6 +106,10 @@ class Voice:
         """Something that doesn't hold."""
         self.write("  " + self.styled("✗", "fail") + f" {text}")
 
+    def warn(self, text: str) -> None:
+        """Something that could be better."""
+        self.write("  " + self.styled("!", "command") + f" {text}")
+
     def note(self, text: str) -> None:
         """Something to look at."""
         wrapped = (textwrap.wrap(text, self.width - 4, break_on_hyphens=False) if self.terminal else [text]) or [""]

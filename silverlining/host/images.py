@@ -73,7 +73,7 @@ class ImageStore:
         self._catalogue = catalogue
         self._mirror = settings.images.mirror
         self._references = settings.images.references
-        self._bundle = root / Path(settings.images.bundle).expanduser() if settings.images.bundle else None
+        self.bundle = root / Path(settings.images.bundle).expanduser() if settings.images.bundle else None
         self._report = report
         for name in self._references.keys() - catalogue.keys():
             near = get_close_matches(name, catalogue) or [known for known in catalogue if known.endswith(f"/{name}")] or list(catalogue)
@@ -92,8 +92,8 @@ class ImageStore:
         names = tuple(names)
         present = self._present(names, self._api.images() if listed is None else listed)
         plan = {}
-        for name in closure(names, lambda name: name in present or bool(self._pullable(name)), self._catalogue):
-            likely = present[name].reference if name in present else (self._pullable(name) or [(self.tag(name), BUILT)])[-1][0]
+        for name in closure(names, lambda name: name in present or bool(self.candidates(name)), self._catalogue):
+            likely = present[name].reference if name in present else (self.candidates(name) or [(self.tag(name), BUILT)])[-1][0]
             source = present[name].source if name in present else ""
             plan[name] = Planned(name, likely, self.contexts[name].fingerprint, PRESENT if name in present else TO_GET, source)
         return plan
@@ -110,7 +110,7 @@ class ImageStore:
             listed = self._api.images()
             unpacked = self._present(names, listed)
             present = {name: present.get(name) or replace(one, rung=BUNDLE) for name, one in unpacked.items()}
-        got = Climb(self._catalogue, present, self._pullable, self._workshop).run(names)
+        got = Climb(self._catalogue, present, self.candidates, self._workshop).run(names)
         if any(one.rung != PRESENT for one in got.values()):
             listed = self._api.images()
         ids = {tag: entry["Id"] for entry in listed for tag in _tags(entry)}
@@ -121,7 +121,7 @@ class ImageStore:
 
     def rungs(self, name: str) -> list[str]:
         """The rungs that would be tried for an image that isn't there, in their order; what a bundle has is not looked up."""
-        pullable = [rung for _reference, rung in self._pullable(name)]
+        pullable = [rung for _reference, rung in self.candidates(name)]
         return pullable if NAMED in pullable else [*dict.fromkeys(pullable), *(variant.source for variant in self._catalogue[name].variants)]
 
     def matches(self, entries: Iterable[Entry]) -> dict[str, str]:
@@ -130,7 +130,7 @@ class ImageStore:
         for entry in entries:
             if entry.name not in self._catalogue or entry.fingerprint != self.contexts[entry.name].fingerprint:
                 continue
-            known = [self.tag(entry.name), *(reference for reference, _rung in self._pullable(entry.name))]
+            known = [self.tag(entry.name), *(reference for reference, _rung in self.candidates(entry.name))]
             if entry.reference in known or len(known) > 1:
                 # A mirror's name is the saving host's business: here the image gets the official one.
                 found[entry.reference] = entry.reference if entry.reference in known else known[-1]
@@ -138,14 +138,14 @@ class ImageStore:
 
     def _unbundle(self, names: Iterable[str], present: Mapping[str, Got]) -> bool:
         """Loads the bundle that the settings name if it has an image that is missing. Raises FileRefused for one that can't be used."""
-        if not self._bundle:
+        if not self.bundle:
             return False
         missing = {name for name in closure(names, present, self._catalogue) if name not in present}
         if not missing:
             return False
-        bundle = open_bundle(self._bundle)
+        bundle = open_bundle(self.bundle)
         fitting = self.matches(bundle.entries)
-        label, began = self._bundle.name, time.monotonic()
+        label, began = self.bundle.name, time.monotonic()
         if not missing.intersection(entry.name for entry in bundle.entries if entry.reference in fitting):
             self._report(Progress(label, BUNDLE, _("made from other sources or settings"), 0, "failed"))
             return False
@@ -182,7 +182,8 @@ class ImageStore:
             gone.append(tag)
         return gone
 
-    def _pullable(self, name: str) -> list[tuple[str, str]]:
+    def candidates(self, name: str) -> list[tuple[str, str]]:
+        """(reference, rung) of all that may be pulled for an image, in the order in which it is tried."""
         if named := self._references.get(name):
             return [(named, NAMED)]
         official = self._catalogue[name].official
@@ -194,7 +195,7 @@ class ImageStore:
         found = {}
         for name in closure(names, catalogue=self._catalogue):
             built = [] if name in self._references else [(self.tag(name), BUILT)]
-            for reference, source in [*built, *self._pullable(name)]:
+            for reference, source in [*built, *self.candidates(name)]:
                 if reference in by_tag:
                     label = (by_tag[reference].get("Labels") or {}).get(SOURCE_LABEL, BUILT)
                     found[name] = Got(reference, PRESENT, label if source == BUILT else source)

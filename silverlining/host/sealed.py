@@ -1,7 +1,8 @@
 """A sealed file: first what it is and what it holds, then its payload in zstd; all of it is checked before any of it is used.
 
 The beginning is a frame that every zstd skips, so `zstd -dc FILE` gives the payload where this tool isn't at hand. In that frame stand
-one line, `silverlining KIND VERSION SHA256`, and a manifest in JSON, whose hash that is; the manifest has size and hash of the rest.
+one line, `silverlining KIND VERSION SHA256`, and a manifest in JSON; the hash is that of the line before it and of the manifest, which
+has size and hash of the rest.
 The hashes find damage. They don't prove who made a file: whoever can change it can change them too.
 """
 
@@ -79,7 +80,7 @@ class Writer:
         text = _json({**facts, "unpacked": self.unpacked, "payload": {"size": self.size, "sha256": self._hash.hexdigest()}})
         line = f"silverlining {self.kind} {VERSION} ".encode()
         text = text.ljust(self._room - len(line) - 65)
-        line += hashlib.sha256(text).hexdigest().encode() + b"\n"
+        line += hashlib.sha256(line + text).hexdigest().encode() + b"\n"
         if len(line) + len(text) != self._room:
             raise RuntimeError("the manifest has outgrown its room")
         try:
@@ -225,7 +226,7 @@ def open_sealed(path: Path, kind: str) -> Sealed:
             ),
             _("use the Silverlining that wrote it, or a newer one"),
         )
-    if hashlib.sha256(text).hexdigest() != digest:
+    if hashlib.sha256(line[0][:-65] + text).hexdigest() != digest:
         raise damaged(path, _("its beginning was changed or cut short"))
     if found != kind:
         raise FileRefused(

@@ -38,7 +38,7 @@ def doctor(desk: Desk) -> tuple[list[Finding], dict[str, str]]:
         patient = Patient(desk, None, {}, debian, python)
         patient.findings.append(Finding("engine", FAIL, what, hint))
     else:
-        info, off = Asked(partial(_info, desk.host.client)).get_or(time.monotonic() + PATIENCE, ({}, None))
+        info, off = Asked(partial(info_of, desk.host.client)).get_or(time.monotonic() + PATIENCE, ({}, None))
         patient = Patient(desk, desk.host.client, info, debian, python, off)
         patient.findings += about.engine_findings(info, desk.host.engine.version, desk.host.engine.endpoint, desk.host.engine.notes)
     patient.examine()
@@ -220,7 +220,7 @@ def _flavour(inside: Mapping[str, str]) -> str:
         return ""
 
 
-def _info(client: Any) -> tuple[dict[str, Any], float | None]:
+def info_of(client: Any) -> tuple[dict[str, Any], float | None]:
     """What the engine says of itself, and by how many seconds its clock is ahead of ours."""
     answer: dict[str, Any] = client.info()
     now, text = time.time(), str(answer.get("SystemTime", ""))

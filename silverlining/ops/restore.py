@@ -166,15 +166,14 @@ def _swap(desk: Desk, stack: Stack, seen: Observed, rdb: IO[bytes], size: int, r
     client, master, deadline = desk.host.client, seen.master, float(desk.settings.deadline)
     image = client.inspect_container(master)["Config"]["Image"]
     with redis_copy.opened(client, stack.name, image, rdb, size, deadline, stack.network.name) as copy:
-        counter, keys = copy.counter(), copy.keys()
+        counter = copy.counter()
         end = time.monotonic() + deadline
         try:
             report(_("{master} takes it over").format(master=master))
             demand(client, master, "redis-ask", "replicaof", copy.address, "6379")
             _await(lambda: _linked(client, master, copy.address), end, _("{master} does not take the data over").format(master=master))
-            there = (redis_copy.counter(client, master), redis_copy.keys(client, master))
-            if there != (counter, keys):
-                raise Unhealthy(_("{master} has {there} instead of {wanted}").format(master=master, there=there, wanted=(counter, keys)))
+            if (there := redis_copy.counter(client, master)) != counter:
+                raise Unhealthy(_("{master} has the counter at {there}, not at {counter}").format(master=master, there=there, counter=counter))
         finally:
             # It is master again, whatever went wrong. Sentinels would doubt it only after some twenty seconds.
             demand(client, master, "redis-ask", "replicaof", "no", "one")

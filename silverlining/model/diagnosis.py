@@ -13,8 +13,8 @@ from .text import _
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GB = 1_000_000_000
-# What building everything takes at its peak, what loading or running it takes, in bytes.
-TO_BUILD, TO_RUN = 4 * GB, GB // 2
+# Bytes that the running course takes, and that getting one image takes at most (a build holds more than its result).
+TO_RUN, TO_GET = GB // 2, GB // 5
 MEMORY = 1.5 * GB
 SKEW = 5.0  # seconds that the engine's clock may be off from ours
 DRIFT = 60.0  # seconds that both may be off from a server's
@@ -159,7 +159,7 @@ def ports(wanted: Mapping[str, int], held: Mapping[int, Held], by: str) -> list[
 
 def disk(free: int, place: str, to_get: int, by: str) -> Finding:
     """`free` bytes at `place`, with `to_get` images to come."""
-    need = TO_BUILD if to_get else TO_RUN
+    need = TO_RUN + to_get * TO_GET
     words = _("{size} free at {place}").format(size=size(free), place=place)
     hint = _("{size} is what the course needs from here; `docker system df` shows what takes room").format(size=size(need))
     if free >= need:

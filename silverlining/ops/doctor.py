@@ -69,18 +69,20 @@ class Patient:
         missing = [name for name in IMAGES if name not in present]
         registries = self._ask_registries(store, missing)
         helper = self._helper(store, present)
+        # Of an engine on another machine this one's shell tells nothing but its own programs.
+        near = self.client is None or desk.host.engine.local
         outside = probes.outside(desk.host, root)
+        around = outside if near else {}
         until = time.monotonic() + PATIENCE
         inside = helper.get_or(until, {}) if helper else {}
         by_inside, by_outside = _("a helper container"), _("this machine")
 
-        seen = about.kernel({**outside, **inside}, by_inside if inside else by_outside)
+        seen = about.kernel({**around, **inside}, by_inside if inside else by_outside)
         self.findings += about.kernel_findings(seen, self.info)
         backend = str((self.info.get("FirewallBackend") or {}).get("Driver", ""))
-        self.findings.append(about.firewall(_flavour(inside), backend, outside.get("iptables", ""), by_inside if inside else by_outside))
-        self._ports(outside)
-        own = bool(self.client) and not desk.host.engine.local
-        free = probes.free_bytes(inside.get("disk") or ("" if own else outside.get("disk", "")))
+        self.findings.append(about.firewall(_flavour(inside), backend, around.get("iptables", ""), by_inside if inside else by_outside))
+        self._ports(around)
+        free = probes.free_bytes(inside.get("disk") or around.get("disk", ""))
         if free is not None:
             self.findings.append(about.disk(free, root, len(missing), by_inside if inside.get("disk") else by_outside))
         self._programs(outside, present)

@@ -57,7 +57,7 @@ def save(api: APIClient, path: Path, entries: Iterable[Entry], report: Report) -
         "architecture": architecture(api),
         "images": [asdict(entry) for entry in entries],
     }
-    with Writer(path, KIND, facts, 0o644) as writer:
+    with Writer(path, KIND, facts, 0o644, large=True) as writer:
         for data in _saved(api, [entry.reference for entry in entries]):
             writer.write(data)
             report(writer.unpacked, writer.size)

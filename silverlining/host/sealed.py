@@ -33,7 +33,9 @@ HEAD = struct.Struct("<II")
 LARGEST_HEAD = 1 << 20
 SPARE = 4096  # room for what the manifest learns while the payload is written
 CHUNK = 1 << 20
-LEVEL = 3
+# The course's images, 708 MB: 219 MB after 4.2 s of CPU. Level 9: 196 MB, 16 s. Level 3 that looks back 128 MB, so that a layer which two images
+# have alike is stored once: 196 MB, 5.0 s. Unpacking it takes as much memory, and is what `zstd -dc` allows without a flag.
+LEVEL, WINDOW = 3, 27
 LINE = re.compile(rb"silverlining ([a-z]+) (\d{1,4}) ([0-9a-f]{64})\n")
 KINDS = {"bundle": _("a bundle of images (`invoke images.load` takes it)"), "backup": _("a backup (`invoke restore` takes it)")}
 
@@ -41,10 +43,14 @@ KINDS = {"bundle": _("a bundle of images (`invoke images.load` takes it)"), "bac
 class Writer:
     """Writes a sealed file. Nothing stands under its name before `seal`, and nothing of it stays without: a context manager."""
 
-    def __init__(self, path: Path, kind: str, facts: Mapping[str, Any], mode: int) -> None:
-        """`facts` is the manifest as far as it is known; `mode` the new file's permissions. Raises FileRefused where nothing can be written."""
+    def __init__(self, path: Path, kind: str, facts: Mapping[str, Any], mode: int, *, large: bool = False) -> None:
+        """`facts` is the manifest as far as it is known, `mode` the new file's permissions; `large` is for payloads that repeat themselves.
+
+        Raises FileRefused where nothing can be written.
+        """
         self.path, self.kind, self.mode = Path(os.path.realpath(path)), kind, mode
         self.size = self.unpacked = 0
+        self._large = large
         self._hash = hashlib.sha256()
         self._room = LINE_SIZE + len(kind) + len(_json(facts)) + SPARE
         refuse_target(self.path)
@@ -56,6 +62,8 @@ class Writer:
         parameter = zstd.CompressionParameter
         workers = min(4, os.cpu_count() or 1)
         options: dict[int, int] = {parameter.compression_level: LEVEL, parameter.checksum_flag: 1, parameter.nb_workers: workers}
+        if self._large:
+            options |= {parameter.enable_long_distance_matching: 1, parameter.window_log: WINDOW}
         self._packer = zstd.ZstdCompressor(options=options)
         try:
             handle, self._temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent)

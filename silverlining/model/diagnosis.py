@@ -147,7 +147,8 @@ def ports(wanted: Mapping[str, int], held: Mapping[int, Held], by: str) -> list[
         holder = held.get(port)
         if holder and not holder.ours:
             words = _("{port} is taken by {who}").format(port=port, who=holder.who)
-            hint = _("stop that program, or choose another port: --set ports.{name}={other}").format(name=name, other=port + 1)
+            other = next(free for free in range(port + 1, port + 1000) if free not in held and free not in wanted.values())
+            hint = _("stop that program, or choose another port: --set ports.{name}={other}").format(name=name, other=other)
             found.append(Finding(f"port {name}", FAIL, words, hint, by))
     good = [port for port in wanted.values() if not (held.get(port) and not held[port].ours)]
     ours = [port for port in good if port in held]
@@ -218,4 +219,6 @@ def images(rungs: Mapping[str, str]) -> Finding:
     if lost:
         hint = _("name a mirror (images.mirror, build.mirror), or bring a bundle: `invoke images.save` elsewhere, `invoke images.load` here")
         return Finding("images", FAIL, _("can't be had from here: {names}").format(names=", ".join(lost)), hint)
+    if here == len(rungs):
+        return Finding("images", OK, _("all {count} are here").format(count=here))
     return Finding("images", OK, _("{here} of {all} are here, the others can be got").format(here=here, all=len(rungs)))

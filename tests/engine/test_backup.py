@@ -99,17 +99,17 @@ def test_over_data_that_is_there_and_the_master_elsewhere(course: Course, tmp_pa
     course.ask(master, "redis-ask", "set", "late", "1")
     # So far apart that each number tells on which data it was counted.
     course.ask(master, "redis-ask", "incrby", "count", "1000000")
-    stands, number = course.snapshot(), course.count()
+    stands, number = course.snapshot()[:3], course.count()
     assert "add --yes" in course.fails("restore", str(path))
     assert "nothing was changed" in course.run("restore", str(path), "--dry")
-    assert (course.snapshot(), course.count()) == (stands, number) and "/late" in keys(course)
+    assert (course.snapshot()[:3], course.count()) == (stands, number) and "/late" in keys(course)
     with course.load() as load:
         until(lambda: len(load.hits) > 20, "hits")
         course.run("restore", str(path), "--yes")
         asked = len(load.hits)
         until(lambda: len(load.hits) > asked + 20, "hits go on")
     assert not load.failures, load.failures[:5]
-    assert course.snapshot() == stands and course.master() == master
+    assert course.snapshot()[:3] == stands and course.master() == master
     assert keys(course) == before
     reached = course.count()
     counted = sorted(one for one in load.numbers if one < 1_000_000)
@@ -144,7 +144,7 @@ def test_what_is_refused_changes_nothing(course: Course, tmp_path: Path, damage:
             writer.seal(newer)
     else:
         path.write_bytes({"cut": data[: len(data) // 2], "changed": data, "foreign": b"something else"}[damage])
-    stands, number = course.snapshot(), course.count()
+    stands, number = course.snapshot()[:3], course.count()
     words = {"cut": "damaged", "changed": "damaged", "foreign": "was not written by", "redis": "made by Redis 99", "etcd": "made by etcd 99"}
     assert re.search(words[damage], course.fails("restore", str(path), "--yes"))
-    assert (course.snapshot(), course.count()) == (stands, number)
+    assert (course.snapshot()[:3], course.count()) == (stands, number)

@@ -12,16 +12,18 @@ from typing import IO, Any
 from ..model import labels
 from ..model.errors import Unhealthy
 from ..model.text import _
-from .exec import Answer, demand, execute, last_lines, pause
+from .exec import demand, execute, last_lines, pause
 from .observe import redis_fields
 
 NAME = "redis.rdb"
+HELPER = "redis-copy"
 MAGIC = b"REDIS"
 # The password goes from the secrets into a file inside, never onto a command line. Nothing is written to disk but what was put there.
+# Whoever made it may have been killed: it ends by itself.
 SCRIPT = """set -eu
 . /usr/local/lib/redis-common.sh
 echo "requirepass $(quoted_password)" > /tmp/copy.conf
-exec redis-server /tmp/copy.conf --dir /data --dbfilename redis.rdb --appendonly no --save '' --repl-diskless-sync-delay 0 --loglevel warning
+exec timeout 900 redis-server /tmp/copy.conf --dir /data --dbfilename redis.rdb --appendonly no --save '' --repl-diskless-sync-delay 0 --loglevel warning
 """
 
 
@@ -51,25 +53,21 @@ def take(client: Any, master: str, file: IO[bytes]) -> None:
 class Copy:
     """A data set that is open in a Redis of its own: a helper container."""
 
-    def __init__(self, client: Any, name: str, network: str) -> None:
-        self.client, self.name, self._network = client, name, network
-
-    def ask(self, *words: str) -> Answer:
-        """What redis-cli says in it."""
-        return execute(self.client, self.name, ("redis-ask", *words))
+    def __init__(self, client: Any, container: str, network: str) -> None:
+        self.client, self.container, self._network = client, container, network
 
     @property
     def address(self) -> str:
         """Its address on the stack's network."""
-        return str(self.client.inspect_container(self.name)["NetworkSettings"]["Networks"][self._network]["IPAddress"])
+        return str(self.client.inspect_container(self.container)["NetworkSettings"]["Networks"][self._network]["IPAddress"])
 
     def counter(self) -> int:
         """The number of hits in it."""
-        return counter(self.client, self.name)
+        return counter(self.client, self.container)
 
     def keys(self) -> int:
         """How many keys it has, in all databases."""
-        return keys(self.client, self.name)
+        return keys(self.client, self.container)
 
 
 @contextmanager
@@ -77,16 +75,14 @@ def opened(client: Any, stack: str, image: str, rdb: IO[bytes], size: int, deadl
     """Opens an RDB of `size` bytes in a helper container of the Redis `image`, which goes afterwards. Raises Unhealthy if Redis can't read it."""
     from docker.types import Mount
 
-    name = f"{stack}-redis-copy"
+    _clear(client, stack)
     secrets = Mount("/secrets", f"{stack}-secrets", type="volume", read_only=True)
     config = client.create_host_config(network_mode=network, mounts=[secrets], cap_drop=["ALL"], security_opt=["no-new-privileges"])
-    _remove(client, name, stack)
     made = client.create_container(
         image,
         ["sh", "-c", SCRIPT],
-        name=name,
         host_config=config,
-        labels={labels.STACK: stack, labels.HELPER: "redis-copy"},
+        labels={labels.STACK: stack, labels.HELPER: HELPER},
         entrypoint=[],
         user="999:999",
         healthcheck={"test": ["NONE"]},
@@ -95,21 +91,16 @@ def opened(client: Any, stack: str, image: str, rdb: IO[bytes], size: int, deadl
         client.put_archive(made["Id"], "/data", _tar(rdb, size))
         client.start(made["Id"])
         _await_open(client, made["Id"], deadline)
-        yield Copy(client, name, network)
+        yield Copy(client, made["Id"], network)
     finally:
         client.remove_container(made["Id"], force=True, v=True)
 
 
-def _remove(client: Any, name: str, stack: str) -> None:
-    """What a run that was killed has left."""
-    from docker.errors import NotFound
-
-    try:
-        marks = client.inspect_container(name)["Config"]["Labels"] or {}
-    except NotFound:
-        return
-    if marks.get(labels.STACK) == stack and labels.HELPER in marks:
-        client.remove_container(name, force=True, v=True)
+def _clear(client: Any, stack: str) -> None:
+    """What a run that was killed has left, once it has ended."""
+    marks = [f"{labels.STACK}={stack}", f"{labels.HELPER}={HELPER}"]
+    for entry in client.containers(all=True, filters={"label": marks, "status": "exited"}):
+        client.remove_container(entry["Id"], v=True)
 
 
 def _tar(rdb: IO[bytes], size: int) -> Iterator[bytes]:

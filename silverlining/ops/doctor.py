@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -204,7 +205,11 @@ class Patient:
         voice.title(_("What this host has for the course"))
         for finding in self.findings:
             tell = {OK: voice.ok, WARN: voice.warn, FAIL: voice.fail}[finding.state]
-            tell(f"{finding.name}: {finding.seen}" + (f"  ({finding.by})" if finding.by else ""))
+            text = f"{finding.name}: {finding.seen}" + (f" ({finding.by})" if finding.by else "")
+            first, *more = textwrap.wrap(text, voice.width - 4, break_on_hyphens=False) if voice.terminal else [text]
+            tell(first)
+            for line in more:
+                voice.write(f"    {line}")
             if finding.hint:
                 voice.text(finding.hint, "      ")
         voice.title(_("Where each image would come from"))

@@ -90,6 +90,14 @@ def test_loaded_on_a_host_without_a_network(away: SecondEngine, bundle: Path, co
     assert "nothing to do" in away.run("images.load", str(bundle))
 
 
+def test_the_setting_gives_what_is_missing(away: SecondEngine, bundle: Path) -> None:
+    gone = images(away)["upstream/nginx"]["reference"]
+    away.shell("docker", "rmi", gone)
+    assert not images(away)["upstream/nginx"]["present"]
+    text = away.run("step01-nginx", SILVERLINING_IMAGES_BUNDLE=str(bundle))
+    assert "bundle all.bundle (bundle)" in text and images(away)["upstream/nginx"]["reference"] == gone
+
+
 def test_the_whole_course_without_a_network(away: SecondEngine) -> None:
     before = {name: one["digest"] for name, one in images(away).items()}
     for step in NAMES:

@@ -22,8 +22,8 @@ MAGIC = b"REDIS"
 # Whoever made it may have been killed: it ends by itself.
 SCRIPT = """set -eu
 . /usr/local/lib/redis-common.sh
-echo "requirepass $(quoted_password)" > /tmp/copy.conf
-exec timeout 900 redis-server /tmp/copy.conf --dir /data --dbfilename redis.rdb --appendonly no --save '' --repl-diskless-sync-delay 0 --loglevel warning
+{ echo "requirepass $(quoted_password)"; echo 'repl-diskless-sync-delay 0'; } > /tmp/copy.conf
+exec timeout 900 redis-server /tmp/copy.conf --dir /data --dbfilename redis.rdb --appendonly no --save '' --loglevel warning
 """
 
 

@@ -101,8 +101,10 @@ def test_the_setting_gives_what_is_missing(away: SecondEngine, bundle: Path) -> 
 def test_the_whole_course_without_a_network(away: SecondEngine) -> None:
     before = {name: one["digest"] for name, one in images(away).items()}
     for step in NAMES:
-        text = away.run(step, "--yes")
-        assert "✓" in text
+        # The lessons of these three run containers of their own; the others ask what stands.
+        lesson = step in ("step01-nginx", "step02-django", "step09-compose")
+        text = away.run(step, "--yes", *(() if lesson else ("--quick",)))
+        assert "✓" in text and (not lesson or "1/" in text)
         status = json.loads(away.run("status", "--json"))
         assert (status["step"], status["exact"]) == (step, True), status["differences"]
     assert {name: one["digest"] for name, one in images(away).items()} == before, "nothing was built or fetched"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,17 +116,12 @@ def load_images(desk: Desk, file: str) -> None:
             ),
             _("make it anew with this version: `invoke images.save FILE` on a host that has a network"),
         )
-    total = bundle.sealed.size
     tags = {tag for entry in client.images() for tag in entry.get("RepoTags") or []}
-    if fitting.keys() and tags.issuperset(fitting.values()):
-        _watch(desk, _("checking {name}").format(name=bundle.path.name), total, bundle.sealed.check)
-        desk.voice.note(
-            _n("nothing to do: the {count} image of it is here already", "nothing to do: all {count} images of it are here already", len(fitting))
-        )
-        return
-    if desk.dry:
-        _watch(desk, _("checking {name}").format(name=bundle.path.name), total, bundle.sealed.check)
-        desk.voice.note(_("{count} images would be loaded").format(count=len(bundle.entries)))
+    here = tags.issuperset(fitting.values())
+    if here or desk.dry:
+        _check(desk, bundle)
+        words = _("nothing to do: what fits this checkout is here already") if here else _("{count} images would be loaded")
+        desk.voice.note(words.format(count=len(bundle.entries)))
         return
     _load(desk, bundle, fitting)
     desk.voice.ok(_("{count} images are here: `invoke images` lists them").format(count=len(fitting)))
@@ -148,11 +142,11 @@ def _say_contents(desk: Desk, bundle: Bundle, fitting: dict[str, str]) -> None:
         voice.note(_("not in it: {names}").format(names=", ".join(absent)))
 
 
-def _watch(desk: Desk, title: str, total: int, work: Callable[[Callable[[int], None]], None]) -> None:
-    """Does a work that reports bytes, and shows how far it is."""
-    began = time.monotonic()
+def _check(desk: Desk, bundle: Bundle) -> None:
+    """Checks the whole file, and shows how far that is."""
+    began, title, total = time.monotonic(), _("checking {name}").format(name=bundle.path.name), bundle.sealed.size
     with desk.voice.progress(slow=True) as board:
-        work(lambda done: board.amount(title, pace(done, total, time.monotonic() - began)))
+        bundle.sealed.check(lambda done: board.amount(title, pace(done, total, time.monotonic() - began)))
         board.done(title, pace(total, 0, time.monotonic() - began))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .text import _
 
 STEP = 1000
+SOON = 0.2  # seconds
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -30,7 +31,8 @@ def age(seconds: float) -> str:
 
 def pace(done: int, total: int, seconds: float) -> str:
     """How far something is: "38 %, 120 MB of 312 MB, 45 MB/s"; without `total` (0) only the bytes and their rate."""
-    rate = _("{size}/s").format(size=size(done / seconds)) if seconds > 0 else ""
+    # The first moment's rate says nothing.
+    rate = _("{size}/s").format(size=size(done / seconds)) if seconds >= SOON else ""
     if total:
         words = _("{percent} %, {done} of {total}").format(percent=min(100, done * 100 // total), done=size(done), total=size(total))
     else:

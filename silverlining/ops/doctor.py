@@ -75,7 +75,7 @@ class Patient:
         outside = probes.outside(desk.host, root)
         around = outside if near else {}
         until = time.monotonic() + PATIENCE
-        inside = helper.get_or(until, {}) if helper else {}
+        inside = self._inside(helper, until)
         by_inside, by_outside = _("a helper container"), _("this machine")
 
         seen = about.kernel({**around, **inside}, by_inside if inside else by_outside)
@@ -100,6 +100,23 @@ class Patient:
             return None
         client, stack, tools = self.client, self.desk.settings.stack, store.plan_for(("tools",))["tools"].reference
         return Asked(lambda: probes.inside(client, stack, tools))
+
+    def _inside(self, helper: Asked[dict[str, str]] | None, until: float) -> dict[str, str]:
+        """What the helper says. An engine that answers and can't start a container is found out here."""
+        if helper is None:
+            return {}
+        try:
+            found = helper.get(until)
+        except TimeoutError as error:
+            self.findings.append(Finding("containers", WARN, str(error), _("the host may be very busy: run this again"), "engine"))
+        except Exception as error:
+            words = str(getattr(error, "explanation", None) or error)
+            hint = _("see the engine's log: `journalctl -u docker` or /var/log/dockerd.log")
+            self.findings.append(Finding("containers", FAIL, _("none can be started: {words}").format(words=words), hint, "engine"))
+        else:
+            self.findings.append(Finding("containers", OK, _("a helper container ran"), by="engine"))
+            return found
+        return {}
 
     def _ask_registries(self, store: Any, missing: list[str]) -> dict[str, Asked[Answer]]:
         """One question to each registry that might be asked: more would count against what a registry allows in an hour."""

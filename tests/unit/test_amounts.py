@@ -26,7 +26,7 @@ def test_age(seconds: float, words: str) -> None:
 def test_pace() -> None:
     assert pace(120_000_000, 312_000_000, 4) == "38 %, 120 MB of 312 MB, 30 MB/s"
     assert pace(120_000_000, 0, 4) == "120 MB, 30 MB/s"
-    assert pace(0, 10, 0) == "0 %, 0 B of 10 B"
+    assert pace(0, 10, 0) == pace(0, 10, 0.01) == "0 %, 0 B of 10 B"
 
 
 def test_amounts_in_a_pipe_are_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

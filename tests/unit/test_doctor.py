@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from invoke import Context, Exit
 
 from silverlining.host import probes
+from silverlining.host.probes import Asked
 from silverlining.model.diagnosis import Answer
-from silverlining.ops.doctor import doctor
+from silverlining.model.errors import Unhealthy
+from silverlining.ops.doctor import Patient, doctor
 from silverlining.ops.entry import operation
 
 OUTSIDE = {
@@ -70,3 +73,17 @@ def test_a_bundle_counts_as_a_rung_and_a_broken_one_is_told(no_engine: None, mon
     monkeypatch.setenv("SILVERLINING_IMAGES_BUNDLE", str(tmp_path / "all.bundle"))
     run()
     assert "! bundle: " in (text := capsys.readouterr().out) and "was not written by Silverlining" in text
+
+
+@pytest.mark.parametrize(("error", "state"), ((Unhealthy("no namespace time"), "fail"), (None, "warn")))
+def test_an_engine_that_can_start_no_container(error: Exception | None, state: str) -> None:
+    def ask() -> dict[str, str]:
+        if error:
+            raise error
+        threading.Event().wait()
+        return {}
+
+    patient = Patient(SimpleNamespace(), None, {}, Asked(dict), Asked(dict))  # type: ignore[arg-type]
+    assert patient._inside(Asked(ask), time.monotonic() + 0.2) == {}
+    (found,) = patient.findings
+    assert (found.name, found.state) == ("containers", state) and found.hint and (not error or "no namespace time" in found.seen)

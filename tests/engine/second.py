@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,11 @@ class SecondEngine:
     """Runs from `start` to `stop`. In the first one's network namespace it would meddle with that one's bridge."""
 
     def __init__(self, course: Course, folder: Path, size: str) -> None:
-        self.course, self.place, self.log = course, folder / "disk", folder / "dockerd.log"
+        self.course, self.log = course, folder / "dockerd.log"
+        # Not below `folder`: a socket's path may have 104 characters.
+        self.place = Path(tempfile.mkdtemp(prefix="sl-"))
         self.socket = Path("/tmp") / f"{course.stack}-{os.getpid()}.sock"
         self.host = {"DOCKER_HOST": f"unix://{self.socket}"}
-        self.place.mkdir()
         environment = {**os.environ, "DIR": str(self.place), "SOCKET": str(self.socket), "SIZE": size}
         with self.log.open("w") as log:
             self.daemon = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", DISK], env=environment, stdout=log, stderr=log)
@@ -72,3 +74,4 @@ class SecondEngine:
         self.daemon.terminate()
         self.daemon.wait(60)
         self.socket.unlink(missing_ok=True)
+        self.place.rmdir()

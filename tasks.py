@@ -279,12 +279,121 @@ def docs(c: Any, record: bool = False, step: str = "", dry: bool = False, set: l
         write(desk, record, step)
 
 
+@task(help={"json": "JSON on standard output", "set": "a setting, as path=value"}, iterable=["set"])
+def list_images(c: Any, json: bool = False, set: list[str] | None = None) -> None:
+    """The images of the course: which are here, from which rung, and how the others would be got.
+
+    Example: invoke images --json
+    """
+    with operation(c, set, json=json) as desk:
+        from silverlining.ops.bundles import list_images as look
+
+        desk.give(look(desk))
+
+
+@task(
+    help={
+        "file": "where the bundle goes",
+        "yes": "replace a file that is there",
+        "dry": "say what would be written and change nothing",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def save_images(c: Any, file: str, yes: bool = False, dry: bool = False, set: list[str] | None = None) -> None:
+    """All images of the course into one file, for a host without a network.
+
+    Example: invoke images.save /media/stick/silverlining.bundle
+    """
+    with operation(c, set, dry=dry, yes=yes) as desk:
+        from silverlining.ops.bundles import save_images as save
+
+        save(desk, file)
+
+
+@task(
+    help={"file": "a bundle", "dry": "check the file, say what would be loaded and change nothing", "set": "a setting, as path=value"},
+    iterable=["set"],
+)
+def load_images(c: Any, file: str, dry: bool = False, set: list[str] | None = None) -> None:
+    """Load the images of a bundle; a damaged or foreign one is refused before anything is loaded.
+
+    Example: invoke images.load /media/stick/silverlining.bundle
+    """
+    with operation(c, set, dry=dry) as desk:
+        from silverlining.ops.bundles import load_images as load
+
+        load(desk, file)
+
+
+@task(help={"json": "JSON on standard output", "set": "a setting, as path=value"}, iterable=["set"])
+def doctor(c: Any, json: bool = False, set: list[str] | None = None) -> None:
+    """What this host has for the course, what is missing, and what to do about it; changes nothing.
+
+    Example: invoke doctor --json
+    """
+    with operation(c, set, json=json) as desk:
+        from silverlining.ops.doctor import doctor as ask
+
+        desk.give_diagnosis(*ask(desk))
+
+
+@task(
+    help={
+        "file": "where the backup goes",
+        "yes": "replace a file that is there",
+        "dry": "say what would be written and change nothing",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def backup(c: Any, file: str, yes: bool = False, dry: bool = False, set: list[str] | None = None) -> None:
+    """The counter and etcd's keys into one file, while the stack serves.
+
+    Example: invoke backup /var/backups/counter.backup
+    """
+    with operation(c, set, dry=dry, yes=yes) as desk:
+        from silverlining.ops.backup import backup as save
+
+        save(desk, file)
+
+
+@task(
+    help={
+        "file": "a backup",
+        "yes": "replace the data that is there without asking",
+        "dry": "check the file, say what would be done and change nothing",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def restore(c: Any, file: str, yes: bool = False, dry: bool = False, set: list[str] | None = None) -> None:
+    """The data of a backup back into the stack; on a bare host its step is brought up first.
+
+    Example: invoke restore /var/backups/counter.backup
+    """
+    with operation(c, set, dry=dry, yes=yes) as desk:
+        from silverlining.ops.restore import restore as bring_back
+
+        bring_back(desk, file)
+
+
 tidy_invoke()
 
-OPERATIONS: tuple[Task[Any], ...] = (walkthrough, deploy_all, teardown, status, check, picture, scale, logs, shell, open_, test, bench, docs)
+OPERATIONS: tuple[Task[Any], ...] = (
+    *(walkthrough, deploy_all, teardown, status, check, doctor, picture),
+    *(scale, logs, shell, open_, backup, restore),
+    *(test, bench, docs),
+)
 
 namespace = Collection()
 for name in NAMES:
     namespace.add_task(step_task(name), name)
 for one in OPERATIONS:
     namespace.add_task(one)
+
+images = Collection("images")
+images.add_task(list_images, "list", default=True)
+images.add_task(save_images, "save")
+images.add_task(load_images, "load")
+namespace.add_collection(images)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from rich.text import Text
 
+EVERY = 5.0  # seconds between two lines about the same thing in a pipe
 STYLES = {"title": "1;36", "command": "33", "dim": "2", "ok": "32", "fail": "1;31", "note": "36", "bold": "1", "bar": "1;7", "key": "1;32"}
 
 
@@ -116,6 +117,10 @@ class Voice:
         """Something that doesn't hold."""
         self.write("  " + self.styled("✗", "fail") + f" {text}")
 
+    def warn(self, text: str) -> None:
+        """Something that could be better."""
+        self.write("  " + self.styled("!", "command") + f" {text}")
+
     def note(self, text: str) -> None:
         """Something to look at."""
         wrapped = (textwrap.wrap(text, self.width - 4, break_on_hyphens=False) if self.terminal else [text]) or [""]
@@ -185,12 +190,20 @@ class Board:
         self.voice = voice
         self.slow = slow
         self.started: dict[str, float] = {}
+        self.told: dict[str, float] = {}
 
     def update(self, name: str, words: str) -> None:
         """`name` is under way, and this is where it is."""
         if self.slow and name not in self.started:
             self.voice.write(f"  … {name}")
         self.started.setdefault(name, time.monotonic())
+
+    def amount(self, name: str, words: str) -> None:
+        """`name` is under way and `words` measure it: said again every few seconds, since it may take minutes."""
+        if (now := time.monotonic()) - self.told.get(name, 0.0) >= EVERY:
+            self.told[name] = now
+            self.voice.write(f"  … {name}: {words}")
+        self.started.setdefault(name, now)
 
     def done(self, name: str, words: str = "") -> None:
         """`name` is done."""
@@ -239,6 +252,9 @@ class LiveBoard(Board):
     def update(self, name: str, words: str) -> None:
         super().update(name, words)
         self.words[name] = words
+
+    def amount(self, name: str, words: str) -> None:
+        self.update(name, words)
 
     def done(self, name: str, words: str = "") -> None:
         self.words.pop(name, None)

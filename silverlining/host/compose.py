@@ -54,12 +54,18 @@ def shown(file: Path) -> str:
 
 
 def find(host: Host, store: Any, *, dry: bool = False) -> Compose:
-    """The first Compose that can be had: installed, by a package, by an image. With `dry`, what it would be. Raises SilverliningError."""
+    """The first Compose that can be had: installed, in an image that is here, by a package, by an image that is got. Raises SilverliningError.
+
+    With `dry` it says what it would be.
+    """
     answers: list[str] = []
     for argv, source in ((("docker", "compose"), _("the CLI's plugin")), (("docker-compose",), _("the program docker-compose"))):
         version = _version(host, argv, answers)
         if version:
             return Compose(argv, version, source)
+    if _is_here(store):
+        # From a bundle, say: nothing is fetched, and nothing of the host changes.
+        return _contained(host, store, answers, dry)
     package = _package(host, answers)
     if package and dry:
         return Compose(("docker", "compose"), "?", _("the package {name}, which would be installed").format(name=package))
@@ -68,6 +74,13 @@ def find(host: Host, store: Any, *, dry: bool = False) -> Compose:
             if version := _version(host, argv, answers):
                 return Compose(argv, version, _("the distribution's package {name}").format(name=package))
     return _contained(host, store, answers, dry)
+
+
+def _is_here(store: Any) -> bool:
+    try:
+        return bool(store.plan_for((IMAGE,))[IMAGE].rung == "present")
+    except SilverliningError:
+        return False
 
 
 def _version(host: Host, argv: tuple[str, ...], answers: list[str]) -> str:

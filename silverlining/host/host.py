@@ -63,11 +63,18 @@ class Host:
 
     def get(self, port: int, path: str, address: str = "127.0.0.1", timeout: float = 3, headers: dict[str, str] | None = None) -> Reply:
         """One GET to a port of the host. Gives a Reply; `status` 0 and the reason in `text` if there is no answer."""
+        return self._request("GET", port, path, address, timeout, headers or {})
+
+    def post(self, port: int, path: str, body: str, timeout: float = 10) -> Reply:
+        """One POST of JSON to a port of the host's loopback; answered like `get`."""
+        return self._request("POST", port, path, "127.0.0.1", timeout, {"Content-Type": "application/json"}, body)
+
+    def _request(self, method: str, port: int, path: str, address: str, timeout: float, headers: dict[str, str], body: str | None = None) -> Reply:
         import http.client
 
         connection = http.client.HTTPConnection(address, port, timeout=timeout)
         try:
-            connection.request("GET", path, headers=headers or {})
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return Reply(answer.status, answer.read().decode(errors="replace"), {k.lower(): v for k, v in answer.getheaders()})
         except (OSError, http.client.HTTPException) as error:

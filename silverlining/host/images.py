@@ -1,19 +1,22 @@
-"""Gets each image onto the host by the first rung that works: present, registry or mirror, official reference, built from Debian packages."""
+"""Gets each image onto the host by the first rung that works: present, bundle, registry or mirror, official reference, built from packages."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..model.amounts import pace
 from ..model.errors import SettingsError
 from ..model.images import BUILT, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE_LABEL, Image, closure, mirrored, split_reference
 from ..model.text import _
 from .build import BuildFailed
-from .climb import MIRROR, NAMED, OFFICIAL, PRESENT, Climb, Got, ImageUnavailable, Progress, Workshop
+from .bundle import Entry, load, open_bundle
+from .climb import BUNDLE, MIRROR, NAMED, OFFICIAL, PRESENT, Climb, Got, ImageUnavailable, Progress, Workshop
 from .contexts import ContextError, Contexts, host_files
 from .debian import Local, Runner
 
@@ -40,12 +43,16 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Planned:
-    """An image as a dry run sees it: PRESENT or TO_GET, under the reference that it has or is most likely to get."""
+    """An image as a dry run sees it: PRESENT or TO_GET, under the reference that it has or is most likely to get.
+
+    `source` says where one that is present came from at first.
+    """
 
     name: str
     reference: str
     fingerprint: str
     rung: str
+    source: str = ""
 
 
 class ImageStore:
@@ -66,6 +73,8 @@ class ImageStore:
         self._catalogue = catalogue
         self._mirror = settings.images.mirror
         self._references = settings.images.references
+        self.bundle = root / Path(settings.images.bundle).expanduser() if settings.images.bundle else None
+        self._report = report
         for name in self._references.keys() - catalogue.keys():
             near = get_close_matches(name, catalogue) or [known for known in catalogue if known.endswith(f"/{name}")] or list(catalogue)
             raise SettingsError(_("images.references: there is no image {name}").format(name=name), _("use {names}").format(names=", ".join(near)))
@@ -83,9 +92,10 @@ class ImageStore:
         names = tuple(names)
         present = self._present(names, self._api.images() if listed is None else listed)
         plan = {}
-        for name in closure(names, lambda name: name in present or bool(self._pullable(name)), self._catalogue):
-            likely = present[name].reference if name in present else (self._pullable(name) or [(self.tag(name), BUILT)])[-1][0]
-            plan[name] = Planned(name, likely, self.contexts[name].fingerprint, PRESENT if name in present else TO_GET)
+        for name in closure(names, lambda name: name in present or bool(self.candidates(name)), self._catalogue):
+            likely = present[name].reference if name in present else (self.candidates(name) or [(self.tag(name), BUILT)])[-1][0]
+            source = present[name].source if name in present else ""
+            plan[name] = Planned(name, likely, self.contexts[name].fingerprint, PRESENT if name in present else TO_GET, source)
         return plan
 
     def resolve(self, names: Iterable[str]) -> dict[str, Resolved]:
@@ -96,7 +106,11 @@ class ImageStore:
         names = tuple(names)
         listed = self._api.images()
         present = self._present(names, listed)
-        got = Climb(self._catalogue, present, self._pullable, self._workshop).run(names)
+        if self._unbundle(names, present):
+            listed = self._api.images()
+            unpacked = self._present(names, listed)
+            present = {name: present.get(name) or replace(one, rung=BUNDLE) for name, one in unpacked.items()}
+        got = Climb(self._catalogue, present, self.candidates, self._workshop).run(names)
         if any(one.rung != PRESENT for one in got.values()):
             listed = self._api.images()
         ids = {tag: entry["Id"] for entry in listed for tag in _tags(entry)}
@@ -104,6 +118,45 @@ class ImageStore:
             name: Resolved(name, one.reference, ids[one.reference], self.contexts[name].fingerprint, one.rung, one.source)
             for name, one in got.items()
         }
+
+    def rungs(self, name: str) -> list[str]:
+        """The rungs that would be tried for an image that isn't there, in their order; what a bundle has is not looked up."""
+        pullable = [rung for _reference, rung in self.candidates(name)]
+        return pullable if NAMED in pullable else [*dict.fromkeys(pullable), *(variant.source for variant in self._catalogue[name].variants)]
+
+    def matches(self, entries: Iterable[Entry]) -> dict[str, str]:
+        """Those images of a bundle that this checkout, with its settings, would use: their reference there → the one that is looked for here."""
+        found = {}
+        for entry in entries:
+            if entry.name not in self._catalogue or entry.fingerprint != self.contexts[entry.name].fingerprint:
+                continue
+            known = [self.tag(entry.name), *(reference for reference, _rung in self.candidates(entry.name))]
+            if entry.reference in known or len(known) > 1:
+                # A mirror's name is the saving host's business: here the image gets the official one.
+                found[entry.reference] = entry.reference if entry.reference in known else known[-1]
+        return found
+
+    def _unbundle(self, names: Iterable[str], present: Mapping[str, Got]) -> bool:
+        """Loads the bundle that the settings name if it has an image that is missing. Raises FileRefused for one that can't be used."""
+        if not self.bundle:
+            return False
+        missing = {name for name in closure(names, present, self._catalogue) if name not in present}
+        if not missing:
+            return False
+        bundle = open_bundle(self.bundle)
+        fitting = self.matches(bundle.entries)
+        label, began = self.bundle.name, time.monotonic()
+        if not missing.intersection(entry.name for entry in bundle.entries if entry.reference in fitting):
+            self._report(Progress(label, BUNDLE, _("made from other sources or settings"), 0, "failed"))
+            return False
+
+        def step(done: int, total: int) -> None:
+            seconds = time.monotonic() - began
+            self._report(Progress(label, BUNDLE, pace(done, total, seconds), seconds))
+
+        load(self._api, bundle, fitting, step, lambda done, total: None)
+        self._report(Progress(label, BUNDLE, "", time.monotonic() - began, "done"))
+        return True
 
     def superseded(self, images: Iterable[Mapping[str, Any]], containers: Iterable[Mapping[str, Any]]) -> list[str]:
         """The tags among `images` that are earlier builds of ours and that none of `containers` (running or not) uses.
@@ -129,7 +182,8 @@ class ImageStore:
             gone.append(tag)
         return gone
 
-    def _pullable(self, name: str) -> list[tuple[str, str]]:
+    def candidates(self, name: str) -> list[tuple[str, str]]:
+        """(reference, rung) of all that may be pulled for an image, in the order in which it is tried."""
         if named := self._references.get(name):
             return [(named, NAMED)]
         official = self._catalogue[name].official
@@ -141,7 +195,7 @@ class ImageStore:
         found = {}
         for name in closure(names, catalogue=self._catalogue):
             built = [] if name in self._references else [(self.tag(name), BUILT)]
-            for reference, source in [*built, *self._pullable(name)]:
+            for reference, source in [*built, *self.candidates(name)]:
                 if reference in by_tag:
                     label = (by_tag[reference].get("Labels") or {}).get(SOURCE_LABEL, BUILT)
                     found[name] = Got(reference, PRESENT, label if source == BUILT else source)

@@ -38,3 +38,7 @@ class Unhealthy(SilverliningError):
 
 class Busy(SilverliningError):
     """Another writer holds the lock of this stack."""
+
+
+class FileRefused(SilverliningError):
+    """A file of ours (a bundle, a backup) can't be written, or can't be read or trusted; nothing was done with it."""

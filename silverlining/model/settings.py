@@ -82,6 +82,7 @@ class ImageSettings:
     confd_binary: str
     confd_release: str
     confd_sha256: str
+    bundle: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -106,17 +105,24 @@ def _show_missing_images(desk: Desk, topology: Topology) -> None:
 
 def get_images(desk: Desk, topology: Topology) -> dict[str, ImageRef]:
     """Gets the images of a topology by the first rung that works, showing where each is."""
-    names = desk.image_names(topology)
-    missing = missing_images(desk, topology)
-    if not missing:
-        return desk.planned_images(topology)
+    return fetch_images(desk, desk.image_names(topology))
+
+
+def fetch_images(desk: Desk, names: tuple[str, ...]) -> dict[str, ImageRef]:
+    """Gets these images by the first rung that works, showing where each is."""
+    found = desk.store.plan_for(names)
+    if all(found[name].rung == "present" for name in names):
+        return desk.refs(found, names)
     desk.voice.title(_("Images"))
     with desk.voice.progress(slow=True) as board:
 
         def show(progress: Any) -> None:
-            name = _("image {name}").format(name=progress.image)
+            bundle = progress.rung == "bundle"
+            name = (_("bundle {name}") if bundle else _("image {name}")).format(name=progress.image)
             if progress.state == "done":
                 board.done(name, progress.rung)
+            elif bundle:
+                board.amount(name, progress.step)
             else:
                 board.update(name, f"{progress.rung}: {progress.step}")
 
@@ -131,11 +137,7 @@ def _confirm(desk: Desk, outcome: Outcome) -> Plan | None:
     if not gone or desk.yes:
         return None
     show_plan(desk, outcome.plan)
-    what = _("this takes away what serves now: {names}").format(names=", ".join(gone))
-    if not (sys.stdin.isatty() and desk.voice.terminal):
-        raise SilverliningError(what, _("add --yes to go on"))
-    if not desk.voice.ask(f"  {what}. " + _("Go on?")):
-        raise SilverliningError(_("nothing was changed"))
+    desk.confirm(_("this takes away what serves now: {names}").format(names=", ".join(gone)))
     return outcome.plan
 
 

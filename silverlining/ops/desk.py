@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -82,6 +83,15 @@ class Desk:
         other.scaling = before, {name: count for name, count in after.items() if self.settings.counts[name] != count}
         return other
 
+    def confirm(self, what: str, question: str = "", hint: str = "") -> None:
+        """Asks before `what` is done, unless --yes was given. Raises SilverliningError after a no, and where nobody can be asked."""
+        if self.yes:
+            return
+        if not (sys.stdin.isatty() and self.voice.terminal):
+            raise SilverliningError(what, hint or _("add --yes to go on"))
+        if not self.voice.ask(f"  {what}. {question or _('Go on?')}"):
+            raise SilverliningError(_("nothing was changed"))
+
     def give(self, data: dict[str, Any]) -> None:
         """The operation's facts as JSON on standard output, where that was asked for."""
         if self.json:
@@ -98,12 +108,24 @@ class Desk:
                 _("invoke deploy-all mends what it can"),
             )
 
+    def give_diagnosis(self, findings: list[Any], rungs: Mapping[str, str]) -> None:
+        """What a doctor has found; exit code 1 only where the course can't run."""
+        bad = [finding for finding in findings if finding.state == "fail"]
+        images = [{"name": name, "rung": rung} for name, rung in rungs.items()]
+        self.give({"ok": not bad, "facts": [vars(finding) for finding in findings], "images": images})
+        if bad:
+            raise SilverliningError(_("the course can't run here: {names}").format(names=", ".join(one.name for one in bad)), bad[0].hint)
+
     @cached_property
     def store(self) -> Any:
         """The images of the host."""
+        return self.image_store(self.host.client)
+
+    def image_store(self, client: Any) -> Any:
+        """The images of an engine; without one (None) only what the checkout and the settings say of them can be asked."""
         from ..host.images import ImageStore
 
-        return ImageStore(self.host.client, ROOT, self.settings, template_variables(self.settings), report=self._image_progress)
+        return ImageStore(client, ROOT, self.settings, template_variables(self.settings), report=self._image_progress)
 
     def look_anew(self) -> None:
         """Forgets what is read once in a run: files and ports, which change while a walkthrough stands open for an hour."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..model import labels
 from ..model.commands import docker, line, remove
-from ..model.errors import Conflict, SilverliningError
+from ..model.errors import Conflict
 from ..model.images import IMAGE_LABEL
 from ..model.text import _, _n
 from .converge import lock
@@ -46,7 +45,7 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         voice.note(keys)
     if desk.dry:
         return
-    _confirm(desk)
+    desk.confirm(_("teardown removes what stands"))
     if not volumes:
         _keep_data(desk)
     tools = desk.store.plan_for(("tools",))["tools"]
@@ -155,12 +154,3 @@ def _keys(desk: Desk) -> str:
         hits = execute(desk.host.client, seen.master, ("redis-ask", "get", "count")).text
         return _("the volumes hold {size} Redis keys; the counter is at {hits}").format(size=size, hits=hits or 0)
     return _("the volumes hold data of a Redis that doesn't run now")
-
-
-def _confirm(desk: Desk) -> None:
-    if desk.yes:
-        return
-    if not (sys.stdin.isatty() and desk.voice.terminal):
-        raise SilverliningError(_("teardown removes what stands"), _("add --yes to go on"))
-    if not desk.voice.ask("  " + _("Go on?")):
-        raise SilverliningError(_("nothing was changed"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from docker import APIClient
 from docker.errors import NotFound
 
 from .course import Course, copy_checkout, until
+from .second import SecondEngine, needs_second_engine
 
 
 @pytest.fixture(scope="module")
@@ -199,53 +199,26 @@ def test_two_stacks_side_by_side(course: Course) -> None:
 # ---- a full disk
 
 
-DISK = """set -eu
-mount -t tmpfs -o size=$SIZE tmpfs "$DIR"
-mkdir "$DIR/data" "$DIR/exec"
-ip link set lo up
-exec dockerd --data-root "$DIR/data" --exec-root "$DIR/exec" --pidfile "$DIR/pid" -H "unix://$SOCKET"
-"""
-
-
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("dockerd"), reason="a second engine needs root and dockerd")
+@needs_second_engine
 def test_no_space_on_the_docker_host(course: Course, tmp_path: Path) -> None:
-    """A second engine on a small disk, in namespaces of its own: in the host's it would meddle with the first one's bridge."""
-    place, sock = tmp_path / "disk", Path("/tmp") / f"sl-fail-{os.getpid()}.sock"
-    place.mkdir()
+    """On a second engine with a small disk."""
     images = [planned for planned in ("silverlining/upstream-nginx", "silverlining/tools") if course.client.images(planned)]
     tags = [course.client.images(name)[0]["RepoTags"][0] for name in images]
     assert len(tags) == 2
-    environment = {**os.environ, "DIR": str(place), "SOCKET": str(sock), "SIZE": "600m"}
-    with (tmp_path / "log").open("w") as log:
-        daemon = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", DISK], env=environment, stdout=log, stderr=log)
-    inside = ["nsenter", "--target", str(daemon.pid), "--net", "--mount", f"--wd={course.checkout}"]
-    host = {"DOCKER_HOST": f"unix://{sock}"}
-
-    def task(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [*inside, sys.executable, "-m", "invoke", *words]
-        return subprocess.run(command, cwd=course.checkout, env=course.environment(**host), capture_output=True, text=True, timeout=120, check=False)
-
+    second = SecondEngine(course, tmp_path, "600m")
     try:
-        until(
-            lambda: subprocess.run([*inside, "docker", "version"], env={**os.environ, **host}, capture_output=True).returncode == 0, "the engine", 30
-        )
+        second.start()
         for tag in tags:
             saved = subprocess.Popen(["docker", "save", tag], stdout=subprocess.PIPE)
-            subprocess.run(["docker", "load"], env={**os.environ, **host}, stdin=saved.stdout, check=True, capture_output=True)
+            subprocess.run(["docker", "load"], env={**os.environ, **second.host}, stdin=saved.stdout, check=True, capture_output=True)
             assert saved.wait() == 0
-        subprocess.run([*inside, "sh", "-c", f"dd if=/dev/zero of={place}/filler bs=64k 2>/dev/null || true"], check=True)
-        done = task("step01-nginx")
+        second.shell("sh", "-c", f"dd if=/dev/zero of={second.place}/filler bs=64k 2>/dev/null || true")
+        done = second.task("step01-nginx")
         assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
         assert "no space left" in done.stderr and "docker system df" in done.stderr, done.stderr
-        subprocess.run([*inside, "rm", str(place / "filler")], check=True)
-        done = task("step01-nginx")
+        second.shell("rm", str(second.place / "filler"))
+        done = second.task("step01-nginx")
         assert "http://localhost:8201/" in done.stdout or "checks" in done.stderr, done.stdout + done.stderr
-        assert '"step": "step01-nginx"' in task("status", "--json").stdout
+        assert '"step": "step01-nginx"' in second.task("status", "--json").stdout
     finally:
-        names = ["docker", "ps", "--quiet", "--all"]
-        listed = subprocess.run(names, env={**os.environ, **host}, capture_output=True, text=True, check=False).stdout.split()
-        if listed:
-            subprocess.run(["docker", "rm", "--force", *listed], env={**os.environ, **host}, capture_output=True, check=False)
-        daemon.terminate()
-        daemon.wait(30)
-        sock.unlink(missing_ok=True)
+        second.stop()

@@ -262,7 +262,7 @@ def test_the_plugin_serves_first() -> None:
 
 
 def test_the_old_python_compose_does_not_serve() -> None:
-    store = SimpleNamespace(resolve=lambda names: {"compose": SimpleNamespace(reference="silverlining/compose:1", rung="present", source="packages")})
+    store = store_with("packages")
     found, host = find({"docker-compose version": "1.29.2", **APT, "policy": POLICY.format("1.29.2-3"), "docker run": "2.26.1-4"}, store)
     assert found.contained and found.version == "2.26.1-4" and not any("apt-get install" in command for command in host.ran)
     assert found.prefix(Path.cwd() / "compose.yaml") == (
@@ -270,6 +270,17 @@ def test_the_old_python_compose_does_not_serve() -> None:
         " --network none --cap-drop ALL --security-opt no-new-privileges"
         " --mount type=bind,source=/run/docker.sock,target=/var/run/docker.sock silverlining/compose:1 -f -"
     )
+
+
+def store_with(rung: str) -> Any:
+    """A store whose image is got by that rung."""
+    image = SimpleNamespace(reference="silverlining/compose:1", rung=rung, source="packages")
+    return SimpleNamespace(resolve=lambda names: {"compose": image}, plan_for=lambda names: {"compose": image})
+
+
+def test_an_image_that_is_here_goes_before_a_package() -> None:
+    found, host = find({**APT, "policy": POLICY.format("2.26.1-4"), "docker run": "2.26.1-4"}, store_with("present"))
+    assert found.contained and found.version == "2.26.1-4" and not any("apt" in command for command in host.ran)
 
 
 def test_a_package_that_would_touch_the_engine_is_not_installed() -> None:

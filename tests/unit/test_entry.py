@@ -12,7 +12,7 @@ from invoke import Config, Context, Exit, ParseError
 from requests.exceptions import ConnectionError as Broken
 from requests.exceptions import ReadTimeout
 
-import tasks  # noqa: F401  # importing it makes Invoke's own words ours
+import tasks  # importing it makes Invoke's own words ours
 from silverlining.host.host import Host
 from silverlining.model.errors import Busy, SettingsError, SilverliningError
 from silverlining.ops.entry import operation
@@ -109,3 +109,11 @@ def test_what_the_engine_has_caused(error: Exception, what: str) -> None:
 
 def test_what_the_engine_has_not_caused() -> None:
     assert explain(KeyError("x")) is None and explain(OSError(2, "x")) is None
+
+
+def test_every_task_has_a_summary_and_an_example() -> None:
+    names = set(tasks.namespace.task_names)
+    assert {"images.list", "images.save", "images.load", "doctor", "backup", "restore"} <= names
+    for name in names:
+        summary, _empty, *rest = (tasks.namespace[name].__doc__ or "").split("\n")
+        assert summary.strip() and any(line.strip().startswith("Example: invoke ") for line in rest), name

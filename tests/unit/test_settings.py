@@ -69,6 +69,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "app.redis_deadline": ("4", 4.0),
     "haproxy.maxconn": ("99", 99),
     "haproxy.check": ("0.5", 0.5),
+    "images.bundle": ("/media/stick/all.bundle", "/media/stick/all.bundle"),
     "images.mirror": ("registry.example/library", "registry.example/library"),
     "images.references": ("redis=r:1,nginx=n:2", {"redis": "r:1", "nginx": "n:2"}),
     "images.confd_binary": ("/opt/confd", "/opt/confd"),

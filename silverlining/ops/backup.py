@@ -1,0 +1,112 @@
+"""The counter and etcd's keys into one file, while hits go on. The file holds no credentials: those stay in the secrets volume.
+
+Redis' part is an RDB, a snapshot of one moment that the master makes in a fork. etcd's part is the list of its keys at one revision and not
+its database: keys can be given to a running etcd of another host, whose members and whose apps have other addresses.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from ..host import etcd_keys, redis_copy
+from ..host.sealed import Sealed, Writer, open_sealed, refuse_target
+from ..model.amounts import size
+from ..model.errors import Unhealthy
+from ..model.observed import Observed
+from ..model.text import _
+from .bundles import confirm_overwrite
+from .desk import Desk
+from .position import find
+
+KIND = "backup"
+ETCD = "etcd.json"
+
+
+def backup(desk: Desk, file: str) -> None:
+    """Writes the backup. Raises SilverliningError; then no file is left behind."""
+    path = Path(file).expanduser()
+    refuse_target(path)
+    seen = desk.observe()
+    if not seen.master:
+        raise Unhealthy(
+            _("no Redis master answers: there is nothing to back up"),
+            _("invoke status; `invoke deploy-all` mends what stands") if seen.containers else _("the data begins with step03-redis"),
+        )
+    confirm_overwrite(desk, path)
+    position, stack = find(desk, seen)
+    port = desk.settings.ports.etcd
+    with_etcd = any(c.service == "etcd" and c.running for c in seen.containers)
+    if desk.dry:
+        what = _("the data of {master} and etcd's keys") if with_etcd else _("the data of {master}")
+        desk.voice.note(_("{what} would be written to {path}").format(what=what.format(master=seen.master), path=path))
+        return
+    client = desk.host.client
+    with tempfile.TemporaryFile() as rdb:
+        redis_copy.take(client, seen.master, rdb)
+        length = os.fstat(rdb.fileno()).st_size
+        # A backup that nobody has opened is none: this also tells which number the snapshot has, while the master counts on.
+        image = stack.of("redis-master")[0].image.reference
+        with redis_copy.opened(client, stack.name, image, rdb, length, float(desk.settings.deadline)) as copy:
+            redis = {"version": redis_copy.version(client, seen.master), "keys": copy.keys(), "counter": copy.counter()}
+        facts: dict[str, Any] = {
+            "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "stack": stack.name,
+            "step": position.step,
+            "redis": redis,
+            "etcd": None,
+        }
+        keys = b""
+        if with_etcd:
+            pairs = etcd_keys.read(desk.host, port)
+            keys = etcd_keys.pack(pairs)
+            facts["etcd"] = {"version": etcd_keys.version(desk.host, port), "keys": len(pairs)}
+        with Writer(path, KIND, facts, 0o600) as writer:
+            for data in _tar(rdb, length, keys):
+                writer.write(data)
+            writer.seal(facts)
+    words = _("{path}: the counter at {counter}, {keys} keys of Redis {redis}").format(
+        path=path, counter=redis["counter"], keys=redis["keys"], redis=redis["version"]
+    )
+    if facts["etcd"]:
+        words += _(", {keys} keys of etcd {version}").format(**facts["etcd"])
+    desk.voice.ok(f"{words}; {size(path.stat().st_size)}")
+
+
+def _tar(rdb: IO[bytes], length: int, keys: bytes) -> Iterator[bytes]:
+    rdb.seek(0)
+    yield _header(redis_copy.NAME, length)
+    while data := rdb.read(1 << 20):
+        yield data
+    yield b"\0" * (-length % tarfile.BLOCKSIZE)
+    if keys:
+        yield _header(ETCD, len(keys)) + keys + b"\0" * (-len(keys) % tarfile.BLOCKSIZE)
+    yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
+def _header(name: str, length: int) -> bytes:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = length, 0o600, int(time.time())
+    return entry.tobuf(tarfile.GNU_FORMAT)
+
+
+def open_backup(path: Path) -> Sealed:
+    """A backup, checked to its last byte. Raises FileRefused."""
+    sealed = open_sealed(path, KIND)
+    sealed.check()
+    return sealed
+
+
+def data_there(desk: Desk, seen: Observed) -> str:
+    """What data the stack has now, in words; "" if none."""
+    if seen.master:
+        client = desk.host.client
+        count = redis_copy.keys(client, seen.master)
+        return _("the counter at {counter}, {keys} keys").format(counter=redis_copy.counter(client, seen.master), keys=count) if count else ""
+    asleep = sorted(name for name in seen.volumes if "-redis-" in name)
+    return _("the volumes {names}").format(names=", ".join(asleep)) if asleep else ""

@@ -14,6 +14,7 @@ from ..model.stack import Stack, address_of
 from ..model.text import _
 
 PAUSE_MS = 8000
+STALE = 12.0  # seconds: a Sentinel asks a replica for its role every 10
 
 
 def move_master(client: Any, stack: Stack, master: str, target: str, sentinel: str, report: Callable[[str], None]) -> str:
@@ -29,6 +30,7 @@ def move_master(client: Any, stack: Stack, master: str, target: str, sentinel: s
         _await_replicas(client, master, wanted, end)
         if sentinel:
             _await_candidates(client, sentinel, master, end)
+            _await_fresh(client, stack, min(end, time.monotonic() + STALE))
         address = _hand_over(client, stack, master, target, wanted, sentinel, end)
         if address and (not wanted or address == wanted):
             _await_follower(client, master, address, end)
@@ -95,13 +97,7 @@ def _await_candidates(client: Any, sentinel: str, master: str, end: float) -> No
     """Waits until the Sentinel would choose among the replicas that are in step: not one that is gone, and has not been missed yet."""
     told = False
     while True:
-        lines = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "replicas", "master")).text.splitlines()
-        rows: list[dict[str, str]] = []
-        for key, value in zip(lines[::2], lines[1::2], strict=False):
-            if key == "name":
-                rows.append({})
-            if rows:
-                rows[-1][key] = value
+        rows = _replicas(client, sentinel)
         good = {row.get("ip", "") for row in rows if row.get("flags") == "slave" and row.get("master-link-status") == "ok"}
         alive = {row.get("ip", "") for row in rows if row.get("flags") == "slave"}
         online = _online(client, master)
@@ -112,6 +108,35 @@ def _await_candidates(client: Any, sentinel: str, master: str, end: float) -> No
             told = True
         if not pause(0.1, end):
             raise Unhealthy(_("{sentinel} does not see the replicas that stand").format(sentinel=sentinel), _("invoke status"))
+
+
+def _replicas(client: Any, sentinel: str) -> list[dict[str, str]]:
+    """What a Sentinel knows of each replica."""
+    lines = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "replicas", "master")).text.splitlines()
+    rows: list[dict[str, str]] = []
+    for key, value in zip(lines[::2], lines[1::2], strict=False):
+        if key == "name":
+            rows.append({})
+        if rows:
+            rows[-1][key] = value
+    return rows
+
+
+def _await_fresh(client: Any, stack: Stack, end: float) -> None:
+    """Waits until no Sentinel remembers a replica as a master, as right after another failover.
+
+    One that does would take the node that is promoted now for a master that has been wrong for long, and make it a replica again
+    (+convert-to-slave). If it stays so, it is another matter, and the move goes on.
+    """
+    while any(row.get("role-reported") == "master" for name in _sentinels(client, stack) for row in _replicas(client, name)):
+        if not pause(0.5, end):
+            return
+
+
+def _sentinels(client: Any, stack: Stack) -> list[str]:
+    """The Sentinels that run."""
+    listed = client.containers(filters={"label": [f"{labels.STACK}={stack.name}", f"{labels.SERVICE}=sentinel"], "status": "running"})
+    return [entry["Names"][0].lstrip("/") for entry in listed]
 
 
 def _level(client: Any, master: str, wanted: str, end: float) -> bool:
@@ -177,8 +202,7 @@ def _gather(client: Any, stack: Stack, address: str, end: float) -> None:
 
 def _await_agreement(client: Any, stack: Stack, address: str, end: float) -> None:
     """Waits until all Sentinels that answer name the new master and none is still at work: a node that starts now asks any of them."""
-    listed = client.containers(filters={"label": [f"{labels.STACK}={stack.name}", f"{labels.SERVICE}=sentinel"], "status": "running"})
-    for sentinel in [entry["Names"][0].lstrip("/") for entry in listed]:
+    for sentinel in _sentinels(client, stack):
         while True:
             answer = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "master", "master"))
             lines = answer.text.splitlines()

@@ -248,7 +248,7 @@ def test(c: Any, fast: bool = False, select: str = "") -> None:
     },
     iterable=["set"],
 )
-def bench(c: Any, json: bool = False, runs: int = 5, cold: bool = True, set: list[str] | None = None) -> None:
+def bench(c: Any, json: bool = False, runs: str = "5", cold: bool = True, set: list[str] | None = None) -> None:
     """Measure deploy, no-op and teardown beside Docker Compose.
 
     Example: invoke bench --runs 3

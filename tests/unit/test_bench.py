@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from silverlining.model.errors import Unhealthy
+from silverlining.model.errors import SilverliningError, Unhealthy
 from silverlining.model.images import IMAGES, closure
+from silverlining.ops.bench import bench
 from silverlining.ops.bench.cold import PREFIX, renamed
 from silverlining.ops.bench.throughput import Load, read
 from silverlining.ops.bench.turns import figure
@@ -55,3 +58,10 @@ def test_every_image_has_another_name_and_stands_on_renamed_ones_only() -> None:
 
 def test_a_figure_is_the_median_and_its_ratio_to_the_peers() -> None:
     assert figure([3.0, 1.0, 2.0], [4.0, 9.0, 4.0]) == {"ours": 2.0, "peer": 4.0, "ratio": 0.5}
+
+
+@pytest.mark.parametrize("runs", ["x", "0", "-1", "1.5", "", "101"])
+def test_runs_is_a_number(runs: str) -> None:
+    nobody: Any = None
+    with pytest.raises(SilverliningError, match="--runs"):
+        bench(nobody, runs, cold=False)

@@ -17,11 +17,16 @@ from .throughput import CONNECTIONS, measure
 from .turns import Peer, Us, compare, desk_for, lists
 
 
-def bench(desk: Desk, runs: int, cold: bool) -> dict[str, Any]:
-    """Runs each figure `runs` times beside its peer and gives medians in seconds. Stands and falls with stacks and images of its own.
+MOST = 100
 
-    `cold` builds every image once more. Raises SilverliningError while the person's own stack holds the ports.
+
+def bench(desk: Desk, wanted: str, cold: bool) -> dict[str, Any]:
+    """Runs each figure `wanted` times beside its peer and gives medians in seconds. Stands and falls with stacks and images of its own.
+
+    `cold` builds every image once more. Raises SilverliningError for what is no number, and while the person's own stack holds the ports.
     """
+    if not wanted.isdecimal() or not 1 <= (runs := int(wanted)) <= MOST:
+        raise SilverliningError(_("--runs {text}: it must be a number from 1 to {most}").format(text=wanted, most=MOST), "invoke bench --runs 5")
     from ...host.compose import newest
     from ...model.compose import register_script, render, settle
     from ..converge import get_images

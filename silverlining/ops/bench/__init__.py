@@ -16,7 +16,6 @@ from .cold import build_all
 from .throughput import CONNECTIONS, measure
 from .turns import Peer, Us, compare, desk_for, lists
 
-
 MOST = 100
 
 

@@ -53,9 +53,10 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         from ..model.stack import ImageRef
 
         with lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)):
-            _remove(client, containers, networks, named)
+            stuck = _remove(client, containers, networks, named)
     else:
-        _remove(client, containers, networks, named)
+        stuck = _remove(client, containers, networks, named)
+    networks = [network for network in networks if network["Name"] not in stuck]
     kept = _remove_images(client, built)
     built = [tag for tag in built if tag not in kept]
     parts = [
@@ -64,7 +65,11 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         _n("{count} volume", "{count} volumes", len(named)) if volumes and named else "",
         _n("{count} image", "{count} images", len(built)) if built else "",
     ]
-    voice.ok(_("removed: {parts}").format(parts=", ".join(filter(None, parts))) + ("" if volumes else _("; the data stays in its volumes")))
+    if any(parts):
+        voice.ok(_("removed: {parts}").format(parts=", ".join(filter(None, parts))) + ("" if volumes else _("; the data stays in its volumes")))
+    for name in stuck:
+        voice.note(_("network {name} stays: the engine counts a connection to it that nobody has. It does no harm;").format(name=name))
+        voice.note(_("the next deploy uses it, and after a restart of the engine teardown can remove it"))
     if kept:
         voice.note(_("these images stay, others use them: {names}").format(names=", ".join(kept)))
 
@@ -104,7 +109,8 @@ def _remove_images(client: Any, tags: list[str]) -> list[str]:
     return kept
 
 
-def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: list[Any]) -> None:
+def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: list[Any]) -> list[str]:
+    """Removes them; gives the names of the networks that the engine can't remove though nobody is on them."""
     from docker.errors import NotFound
 
     def end(container: Any) -> None:
@@ -120,10 +126,23 @@ def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: li
 
     with ThreadPoolExecutor(24) as pool:
         list(pool.map(end, containers))
-    for network in networks:
-        client.remove_network(network["Id"])
+    stuck = [network["Name"] for network in networks if not _removed(client, network["Id"])]
     for volume in volumes:
         client.remove_volume(volume["Name"])
+    return stuck
+
+
+def _removed(client: Any, network: str) -> bool:
+    """Removes a network; False where the engine has miscounted its endpoints (moby issue 17217), which only its restart mends."""
+    from docker.errors import APIError
+
+    try:
+        client.remove_network(network)
+    except APIError as error:
+        if "active endpoints" not in str(error.explanation) or client.inspect_network(network)["Containers"]:
+            raise
+        return False
+    return True
 
 
 def _keep_data(desk: Desk) -> None:

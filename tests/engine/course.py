@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from docker import APIClient
+from docker.errors import APIError
 
 from .load import Load, get
 
@@ -241,7 +242,12 @@ class Course:
         listed = self.client.containers(all=True, filters={"label": f"{LABEL}={self.stack}"})
         for entry in listed:
             self.client.remove_container(entry["Id"], force=True, v=True)
-        for name in self.networks().values():
-            self.client.remove_network(name)
+        for network in self.networks().values():
+            try:
+                self.client.remove_network(network)
+            except APIError:
+                # An engine that has miscounted its endpoints (moby issue 17217) keeps it until it is restarted; the next run uses it.
+                if self.client.inspect_network(network)["Containers"]:
+                    raise
         for name in self.volumes():
             self.client.remove_volume(name, force=True)

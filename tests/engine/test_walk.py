@@ -141,6 +141,18 @@ def test_counts_after_five_recreations(course: Course, goes_on: Callable[[], int
     course.must_be_green()
 
 
+def must_be_gone(course: Course, text: str, volumes: dict[str, str]) -> None:
+    """Nothing of ours is left but these volumes, and a second teardown says so; `text` is what the first one said.
+
+    A network may stay where the engine has miscounted its endpoints, which it does now and then: then teardown has said it.
+    """
+    assert (course.ids(), course.volumes()) == ({}, volumes)
+    if stuck := course.networks():
+        assert all(f"network {name} stays" in text for name in stuck)
+        return
+    assert "nothing to do" in course.run("teardown", "--yes", *([] if volumes else ["--volumes"]))
+
+
 def test_teardown_and_back(course: Course, decoys: Decoys, goes_on: Callable[[], int]) -> None:
     """Volumes stay, and with them the number; with --volumes nothing of ours is left, and all of the others'."""
     course.run("deploy-all", "--yes")
@@ -151,14 +163,11 @@ def test_teardown_and_back(course: Course, decoys: Decoys, goes_on: Callable[[],
     assert course.snapshot() == before and f"docker volume rm {course.name('etcd')}" in dry
     assert "--yes" in course.fails("teardown")
     assert course.snapshot() == before
-    course.run("teardown", "--yes")
-    assert (course.ids(), course.networks(), course.volumes()) == ({}, {}, volumes)
-    assert "nothing to do" in course.run("teardown", "--yes")
+    must_be_gone(course, course.run("teardown", "--yes"), volumes)
     course.run("deploy-all", "--yes")
     assert goes_on() == number + 1
     course.must_be_green()
     text = course.run("teardown", "--yes", "--volumes")
     assert str(number + 1) in text, "it says what goes with the volumes"
-    assert (course.ids(), course.networks(), course.volumes()) == ({}, {}, {})
-    assert "nothing to do" in course.run("teardown", "--yes", "--volumes")
+    must_be_gone(course, text, {})
     decoys.must_be_untouched()

@@ -71,9 +71,10 @@ def stands_by_us(course: Course) -> None:
 
 
 def test_a_bare_host(course: Course) -> None:
+    networks = course.networks()
     dry = course.run("step09-compose", "--dry")
     assert "docker compose -f compose.yaml up -d" in dry
-    assert not course.ids() and not course.networks() and not course.volumes() and not (course.checkout / "compose.yaml").exists()
+    assert not course.ids() and course.networks() == networks and not course.volumes() and not (course.checkout / "compose.yaml").exists()
     assert "Docker Compose" in course.run("step09-compose"), "the step says which Compose serves"
     stands_by_compose(course)
     course.must_stand_still("step09-compose")

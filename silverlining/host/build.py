@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..model.errors import SilverliningError
@@ -96,7 +96,7 @@ def build(
                     step(line.strip())
     except (DockerException, RequestException, OSError) as error:
         raise BuildFailed(image.name, current, str(getattr(error, "explanation", None) or error), log) from None
-    _drop_stages(api, image.name, layers)
+    drop_stages(api, image.name, layers)
 
 
 def stamp(dockerfile: str, name: str, marks: Mapping[str, str]) -> str:
@@ -113,8 +113,8 @@ def stamp(dockerfile: str, name: str, marks: Mapping[str, str]) -> str:
     return f"{head}{tail}\nLABEL {' '.join(f'{key}={value}' for key, value in marks.items())}\n"
 
 
-def _drop_stages(api: APIClient, name: str, used: set[str]) -> None:
-    """Removes the builder stages of earlier builds; those of this one stay as the cache of the next."""
+def drop_stages(api: APIClient, name: str, used: Collection[str] = ()) -> None:
+    """Removes the builder stages of earlier builds of an image; the layers `used` by the last one stay as the cache of the next."""
     from docker.errors import APIError
 
     for entry in api.images(filters={"dangling": True, "label": f"{STAGE_LABEL}={name}"}):

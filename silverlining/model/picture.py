@@ -29,7 +29,7 @@ def draw(stack: Stack, width: int = 80, diagram: Diagram | None = None) -> str:
             continue
         if lines:
             lines.append("  " + " " * 8 + "│")
-        lines += _row([_box(c, told.get(c.name)) for c in boxes], width)
+        lines += row_of([_box(c, told.get(c.name)) for c in boxes], width)
     if diagram:
         lines += ["", *_talks(diagram, width)]
     return "\n".join(lines)
@@ -52,7 +52,8 @@ def _talks(diagram: Diagram, width: int) -> Iterator[str]:
         yield from said(note, "     ")
 
 
-def _row(boxes: list[list[str]], width: int) -> list[str]:
+def row_of(boxes: list[list[str]], width: int) -> list[str]:
+    """Boxes side by side, each given as its lines; in further rows where `width` columns are not enough."""
     lines: list[str] = []
     row: list[list[str]] = []
     used = 2

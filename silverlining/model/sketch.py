@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from .picture import LAYERS, _row
+from .picture import LAYERS, row_of
 from .stack import Container, Stack
 from .text import _
 
@@ -43,7 +43,7 @@ def _drawn(stack: Stack, width: int, signs: Mapping[str, str], low: bool, air: b
         boxes = [_box(c, signs.get(c.name, ""), low) for service in layer for c in stack.of(service)]
         if drawn and boxes and air:
             drawn.append(" " * 10 + "│")
-        drawn += _row(boxes, width) if boxes else []
+        drawn += row_of(boxes, width) if boxes else []
     return drawn
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -148,8 +148,13 @@ class Desk:
 
     def planned_images(self, topology: Topology) -> dict[str, ImageRef]:
         """The images as they would be, without getting any."""
-        names = self.image_names(topology)
-        return self.refs(self.store.plan_for(names), names)
+        return self.planned([topology])[topology.step]
+
+    def planned(self, topologies: Collection[Topology]) -> dict[str, dict[str, ImageRef]]:
+        """The same for several topologies, by step: the engine lists what it has once for all of them."""
+        names = {topology.step: self.image_names(topology) for topology in topologies}
+        found = self.store.plan_for({name for needed in names.values() for name in needed})
+        return {step: self.refs(found, needed) for step, needed in names.items()}
 
     def observe(self) -> Observed:
         """The state of the stack on the host now."""

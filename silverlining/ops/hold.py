@@ -23,11 +23,15 @@ def held(client: Any, hold: Hold | None) -> Iterator[bool]:
         yield False
         return
     try:
-        run_helper(client, hold.stack, hold.tools, ["nft", hold.begin], network="host", cap_add=["NET_ADMIN"])
+        _nft(client, hold, hold.begin)
     except Unhealthy:
         yield False
         return
     try:
         yield True
     finally:
-        run_helper(client, hold.stack, hold.tools, ["nft", hold.end], network="host", cap_add=["NET_ADMIN"])
+        _nft(client, hold, hold.end)
+
+
+def _nft(client: Any, hold: Hold, words: str) -> None:
+    run_helper(client, hold.stack, hold.tools, ["nft", words], network="host", cap_add=["NET_ADMIN"])

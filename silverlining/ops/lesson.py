@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from typing import Any
 
-from ..model.entry import url_of as url_of
+from ..model.entry import url_of
 from ..model.errors import SilverliningError
 from ..model.lesson import Act, Lesson
 from ..model.stack import Stack

@@ -76,11 +76,11 @@ def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:
         subnet, trouble = likely_subnet(desk.settings, seen), (error.what,)
     best: tuple[int, Position, Stack] | None = None
     compose = bool(seen.containers) and all(c.compose for c in seen.containers)
-    for name in steps.NAMES:
-        if (name == "step09-compose") != compose:
-            continue
-        topology = steps.load(name).TOPOLOGY
-        stack = desk.stack(topology, desk.planned_images(topology), seen, subnet)
+    topologies = [steps.load(name).TOPOLOGY for name in steps.NAMES if (name == STEP) == compose]
+    images = desk.planned(topologies)
+    for topology in topologies:
+        name = topology.step
+        stack = desk.stack(topology, images[name], seen, subnet)
         differences = (*compare(stack, seen), *trouble)
         position = Position(name, not differences, differences)
         distance = _distance(stack, seen)

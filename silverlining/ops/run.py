@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import steps
 
+from ..model.entry import url_of
 from ..model.errors import EngineError, SilverliningError
 from ..model.lesson import Lesson
 from ..model.scale import words
@@ -14,7 +15,7 @@ from . import checks
 from .converge import Outcome, converge
 from .desk import Desk
 from .install import ensure_engine
-from .lesson import placeholders, play, say, tell, url_of
+from .lesson import placeholders, play, say, tell
 from .position import find
 from .scene import Scene
 from .status import table

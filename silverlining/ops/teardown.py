@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 from ..model import labels
 from ..model.commands import docker, line, remove
 from ..model.errors import Conflict
 from ..model.images import IMAGE_LABEL
+from ..model.stack import ImageRef
 from ..model.text import _, _n
 from .converge import lock
 from .desk import Desk
@@ -49,12 +51,8 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     if not volumes:
         _keep_data(desk)
     tools = desk.store.plan_for(("tools",))["tools"]
-    if tools.rung == "present":
-        from ..model.stack import ImageRef
-
-        with lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)):
-            stuck = _remove(client, containers, networks, named)
-    else:
+    alone = lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)) if tools.rung == "present" else nullcontext()
+    with alone:
         stuck = _remove(client, containers, networks, named)
     networks = [network for network in networks if network["Name"] not in stuck]
     kept = _remove_images(client, built)

@@ -8,6 +8,7 @@ from ..console.fold import fold
 from ..console.screen import Screen
 from ..model.compose import STEP as COMPOSE
 from ..model.difference import CHANGED, GONE, NEW, Difference, forecast
+from ..model.entry import url_of
 from ..model.explain import explain, way
 from ..model.lesson import Lesson
 from ..model.sketch import painted, sketch
@@ -17,7 +18,6 @@ from ..model.walk import OPENING, STANDS, Place, Route
 from .converge import missing_images, preview, show_briefly
 from .desk import Desk
 from .install import missing_engine
-from .lesson import url_of
 from .position import as_defined
 
 

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,17 @@ def copy_checkout(target: Path) -> Path:
         else:
             shutil.copy2(source, target / part)
     return target
+
+
+@contextmanager
+def own_stack(client: APIClient, stack: str, base: int, number: int) -> Iterator[Course]:
+    """A stack of a module's own, clean before and after: ports `base` + 1 to 5, subnet 10.99.`number`.0/24."""
+    one = Course(client, stack, base, number)
+    one.clean()
+    try:
+        yield one
+    finally:
+        one.clean()
 
 
 class Course:
@@ -204,15 +216,14 @@ class Course:
         until(asked, "the Sentinels take the order to fail over")
         return str(until(settled, "another master, all checks good", 90, 0.5))
 
+    def sentinel_views(self) -> list[dict[str, str]]:
+        """What each Sentinel knows of the master."""
+        answers = [self.ask(name, "redis-ask", "-p", "26379", "sentinel", "master", "master") for name in self.ids() if "-sentinel-" in name]
+        return [dict(zip(lines[::2], lines[1::2], strict=False)) for lines in map(str.splitlines, answers)]
+
     def sentinel_counts(self) -> set[tuple[str, str]]:
         """(num-slaves, num-other-sentinels) as each Sentinel has them."""
-        found = set()
-        for name in self.ids():
-            if "-sentinel-" in name:
-                lines = self.ask(name, "redis-ask", "-p", "26379", "sentinel", "master", "master").splitlines()
-                facts = dict(zip(lines[::2], lines[1::2], strict=False))
-                found.add((facts["num-slaves"], facts["num-other-sentinels"]))
-        return found
+        return {(view["num-slaves"], view["num-other-sentinels"]) for view in self.sentinel_views()}
 
     @property
     def entry(self) -> tuple[str, int]:

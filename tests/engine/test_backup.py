@@ -13,7 +13,7 @@ from docker import APIClient
 
 from silverlining.host.sealed import Writer, open_sealed
 
-from .course import Course, until
+from .course import Course, own_stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -21,11 +21,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def course(engine: APIClient) -> Iterator[Course]:
     """A stack of our own: ports 8621 to 8625."""
-    one = Course(engine, "sl-back", 8620, 37)
-    one.clean()
-    one.run("deploy-all")
-    yield one
-    one.clean()
+    with own_stack(engine, "sl-back", 8620, 37) as one:
+        one.run("deploy-all")
+        yield one
 
 
 def keys(course: Course) -> dict[str, str]:

@@ -15,17 +15,15 @@ import pytest
 from docker import APIClient
 from docker.errors import NotFound
 
-from .course import Course, copy_checkout, until
+from .course import Course, copy_checkout, own_stack, until
 from .second import SecondEngine, needs_second_engine
 
 
 @pytest.fixture(scope="module")
 def course(engine: APIClient) -> Iterator[Course]:
     """A stack of our own: ports 8201 to 8205."""
-    one = Course(engine, "sl-fail", 8200, 20)
-    one.clean()
-    yield one
-    one.clean()
+    with own_stack(engine, "sl-fail", 8200, 20) as one:
+        yield one
 
 
 class Run:

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 import pytest
 from docker import APIClient
 
-from .course import Course, until
+from .course import Course, own_stack, until
 from .load import get
 from .test_failures import Terminal
 
@@ -25,11 +25,9 @@ from .test_failures import Terminal
 @pytest.fixture(scope="module")
 def course(engine: APIClient) -> Iterator[Course]:
     """A stack of our own at the last step: ports 8501 to 8505."""
-    one = Course(engine, "sl-scale", 8500, 33)
-    one.clean()
-    one.run("deploy-all", "--yes")
-    yield one
-    one.clean()
+    with own_stack(engine, "sl-scale", 8500, 33) as one:
+        one.run("deploy-all", "--yes")
+        yield one
 
 
 def mark(course: Course, word: str) -> None:

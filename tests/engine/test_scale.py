@@ -8,18 +8,16 @@ from typing import Any
 import pytest
 from docker import APIClient
 
-from .course import Course, until
+from .course import Course, own_stack, until
 from .test_live import watched
 
 
 @pytest.fixture(scope="module")
 def course(engine: APIClient) -> Iterator[Course]:
     """A stack of our own at the last step: ports 8501 to 8505."""
-    one = Course(engine, "sl-scale", 8500, 33)
-    one.clean()
-    one.run("deploy-all", "--yes")
-    yield one
-    one.clean()
+    with own_stack(engine, "sl-scale", 8500, 33) as one:
+        one.run("deploy-all", "--yes")
+        yield one
 
 
 def numbers(course: Course) -> dict[str, int]:
@@ -30,12 +28,7 @@ def numbers(course: Course) -> dict[str, int]:
 
 def sentinel_quorums(course: Course) -> set[str]:
     """The quorum as each Sentinel has it."""
-    found = set()
-    for name in course.ids():
-        if "-sentinel-" in name:
-            lines = course.ask(name, "redis-ask", "-p", "26379", "sentinel", "master", "master").splitlines()
-            found.add(dict(zip(lines[::2], lines[1::2], strict=False))["quorum"])
-    return found
+    return {view["quorum"] for view in course.sentinel_views()}
 
 
 def registered(course: Course) -> set[str]:

@@ -15,7 +15,7 @@ import pexpect
 import pytest
 from docker import APIClient
 
-from .course import Course, until
+from .course import Course, own_stack, until
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 CLEAR = "\x1b[2J\x1b[H"
@@ -25,10 +25,8 @@ WAIT = 90
 @pytest.fixture(scope="module")
 def course(engine: APIClient) -> Iterator[Course]:
     """A stack of our own: ports 8401 to 8405. The tests go on from where the one before has left the host."""
-    one = Course(engine, "sl-wt", 8400, 32)
-    one.clean()
-    yield one
-    one.clean()
+    with own_stack(engine, "sl-wt", 8400, 32) as one:
+        yield one
 
 
 class Show:

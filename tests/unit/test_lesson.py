@@ -12,9 +12,10 @@ from unittest.mock import patch
 import pytest
 
 import steps
+from silverlining.model.entry import url_of
 from silverlining.model.lesson import Act, Lesson
 from silverlining.ops import checks, compose, proofs
-from silverlining.ops.lesson import fill, placeholders, url_of
+from silverlining.ops.lesson import fill, placeholders
 
 from .builders import ROOT, stack
 

@@ -37,9 +37,9 @@ class Table(Desk):
             raise EngineError("nobody listens", "start it")
         return self.seen
 
-    def planned_images(self, topology: Any) -> Any:
-        made = stack(topology.step)
-        return {c.image.name: c.image for c in made.containers} | {"tools": made.tools}
+    def planned(self, topologies: Any) -> Any:
+        made = {topology.step: stack(topology.step) for topology in topologies}
+        return {step: {c.image.name: c.image for c in one.containers} | {"tools": one.tools} for step, one in made.items()}
 
     @property
     def said(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -32,8 +31,7 @@ def build_all(desk: Desk) -> dict[str, float]:
 
     The images are removed again. Raises what getting an image raises.
     """
-    from docker.errors import APIError
-
+    from ...host.build import drop_stages
     from ...host.images import ImageStore
 
     client = desk.host.client
@@ -58,21 +56,8 @@ def build_all(desk: Desk) -> dict[str, float]:
         finally:
             made = {store.tag(name) for name in catalogue} - before
             # Children first: what others are built on can't go before them.
-            for name in reversed(closure(list(catalogue), catalogue=catalogue)):
-                if store.tag(name) in made:
-                    with suppress(APIError):
-                        client.remove_image(store.tag(name))
-            _drop_stages(client)
+            children_first = reversed(closure(list(catalogue), catalogue=catalogue))
+            store.prune(tag for tag in map(store.tag, children_first) if tag in made)
+            for name in catalogue:
+                drop_stages(client, name)
     return {**dict(sorted(seconds.items(), key=lambda pair: pair[1])), _("all"): round(time.monotonic() - began, 1)}
-
-
-def _drop_stages(client: Any) -> None:
-    """Removes the builder stages that the classic builder leaves as the next build's cache."""
-    from docker.errors import APIError
-
-    from ...host.build import STAGE_LABEL
-
-    for entry in client.images(filters={"dangling": True, "label": STAGE_LABEL}):
-        if str((entry.get("Labels") or {}).get(STAGE_LABEL)).startswith(PREFIX):
-            with suppress(APIError):
-                client.remove_image(entry["Id"])

@@ -9,13 +9,16 @@ from ..model.text import _
 
 Listener = tuple[str, int, str]
 EVERYWHERE = ("0.0.0.0", "*", "[::]", "::")
+# The engine's own program, one for each published port; and what stands for a program that we may not see.
+PROXY = "docker-proxy"
+NAMELESS = _("a program of another user")
 
 
 def holder(listeners: Iterable[Listener], address: str, port: int) -> str:
     """The program that listens on the port where `address` ("" for all) would listen, or "" if it is free."""
     for where, number, who in listeners:
         if number == port and (where in EVERYWHERE or not address or where == address):
-            return who or _("a program of another user")
+            return who or NAMELESS
     return ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,6 +28,8 @@ from .faults import explain
 
 SIDE_BY_SIDE = 24
 ROUNDS = 3
+# Seconds that a container which comes or goes may hold a port without showing it.
+SETTLING = 5.0
 
 
 @dataclass(frozen=True)
@@ -229,17 +231,33 @@ def perform(desk: Desk, plan: Plan, applier: Applier, still_ours: Callable[[], N
 
 
 def refuse_taken_ports(desk: Desk, outcome: Outcome) -> None:
-    """A port that a program outside Docker holds is found before anything has changed."""
+    """A port that a program outside Docker holds is found before anything has changed. Raises SilverliningError."""
+    from ..host.observe import standing
+    from ..host.ports import NAMELESS, PROXY
+
+    seen, end = outcome.seen.containers, time.monotonic() + SETTLING
+    while taken := _taken(desk, outcome.stack, {port for c in seen for port in c.ports}):
+        name, port, who = taken
+        if not who.startswith((PROXY, NAMELESS)) or time.monotonic() > end:
+            raise SilverliningError(
+                _("port {port}, which {name} needs, is taken by {who}").format(port=port, name=name, who=who),
+                _("stop that program, or choose another port: {flag}").format(flag=port_flag(outcome.stack, port)),
+            )
+        # The engine's own, of a container that is coming or going: what a killed run has asked for goes on.
+        time.sleep(0.2)
+        desk.host.forget_listeners()
+        seen = standing(desk.host.client, desk.settings.stack)
+
+
+def _taken(desk: Desk, stack: Stack, held: Collection[int]) -> tuple[str, int, str] | None:
+    """The first container whose port somebody else has: its name, the port, and who has it."""
     from ..host.ports import holder
 
-    held = {port for c in outcome.seen.containers for port in c.ports}
-    for c in outcome.stack.containers:
+    for c in stack.containers:
         for address, outside, _inside in c.ports:
             if outside not in held and (who := holder(desk.host.listeners, address, outside)):
-                raise SilverliningError(
-                    _("port {port}, which {name} needs, is taken by {who}").format(port=outside, name=c.name, who=who),
-                    _("stop that program, or choose another port: {flag}").format(flag=port_flag(outcome.stack, outside)),
-                )
+                return c.name, outside, who
+    return None
 
 
 def await_serving(desk: Desk, stack: Stack) -> None:

@@ -12,10 +12,14 @@ from docker.errors import APIError
 
 from silverlining.console.voice import Voice
 from silverlining.host.exec import STOP, pause
+from silverlining.host.ports import NAMELESS
 from silverlining.model.actions import CreateVolume, Plan
-from silverlining.model.errors import EngineError, Unhealthy
+from silverlining.model.errors import EngineError, SilverliningError, Unhealthy
+from silverlining.model.observed import Observed
 from silverlining.model.stack import NamedVolume
-from silverlining.ops.converge import perform
+from silverlining.ops.converge import perform, refuse_taken_ports
+
+from .builders import stack
 
 
 def volume(name: str, *needs: str) -> CreateVolume:
@@ -93,3 +97,37 @@ def test_the_engines_words_become_ours() -> None:
 def test_a_bug_stays_a_bug() -> None:
     with pytest.raises(ZeroDivisionError):
         carried_out(Applier(a=raises(ZeroDivisionError())), volume("a"))
+
+
+class Ports:
+    """A desk whose host tells, look by look, what listens on port 80."""
+
+    def __init__(self, *looks: str) -> None:
+        self.looks = list(looks)
+        self.settings = SimpleNamespace(stack="silverlining")
+        self.host = self
+        self.client = SimpleNamespace(containers=lambda **_filters: [])
+
+    @property
+    def listeners(self) -> list[tuple[str, int, str]]:
+        return [("0.0.0.0", 80, self.looks[0])] if self.looks[0] else []
+
+    def forget_listeners(self) -> None:
+        self.looks = self.looks[1:] or self.looks
+
+
+def refuse(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("silverlining.ops.converge.SETTLING", 0.5)
+    refuse_taken_ports(cast(Any, ports), cast(Any, SimpleNamespace(seen=Observed("silverlining"), stack=stack("step01-nginx"))))
+
+
+def test_a_port_that_somebody_has_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SilverliningError, match=r"port 80, which silver-nginx-1 needs, is taken by apache2 \(pid 7\)"):
+        refuse(Ports("apache2 (pid 7)", ""), monkeypatch)
+
+
+@pytest.mark.parametrize("who", ["docker-proxy (pid 7)", NAMELESS])
+def test_a_port_of_a_container_that_is_coming_or_going_is_waited_for(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(Ports(who, who, ""), monkeypatch)
+    with pytest.raises(SilverliningError, match="is taken by"):
+        refuse(Ports(who), monkeypatch)

@@ -94,11 +94,15 @@ def tidy_invoke() -> None:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, BrokenPipeError):
             os._exit(0)
-        sys.__excepthook__(kind, error, trace)
+        if words := _of_ssh_config(error):
+            print(message(words), file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, trace)
 
     def flush() -> None:
         try:
-            sys.stdout.flush()
+            if sys.stdout:  # None where it was closed from the start
+                sys.stdout.flush()
         except BrokenPipeError:
             # What Python still holds in its buffer must not raise at the very end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -110,6 +114,24 @@ def tidy_invoke() -> None:
     sys.excepthook = hook
     atexit.register(flush)
     ParseError.__str__ = words  # type: ignore[method-assign, assignment]
+
+
+def _of_ssh_config(error: BaseException) -> str:
+    """What is wrong with ssh_config, in words for people: Fabric reads it before any of our code runs. "" if it isn't that."""
+    from traceback import walk_tb
+
+    frames = [frame.f_code for frame, _line in walk_tb(error.__traceback__)]
+    if isinstance(error, RecursionError) and any(code.co_name == "get_gateway" for code in frames):
+        what, hint = _("ProxyJump leads back to the same host"), _("name the gateway in `Match` or `Host` so that it has no ProxyJump itself")
+    elif any(code.co_name == "_load_ssh_files" for code in frames):
+        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        what, hint = (
+            _("ssh_config can't be read: {why}").format(why=why),
+            _("mend ~/.ssh/config or /etc/ssh/ssh_config, or name another file with -S"),
+        )
+    else:
+        return ""
+    return f"{what}\n  → {hint}"
 
 
 def pairs(given: Sequence[str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from silverlining.model.compose import counts, document, register_script, render
 from silverlining.model.errors import SilverliningError
 from silverlining.model.observed import Observed, RedisNode, SeenContainer, SentinelView
 from silverlining.model.service import Health
-from silverlining.model.stack import ImageRef, Stack, resolve
+from silverlining.model.stack import Code, ImageRef, Stack, resolve
 from silverlining.model.topology import Topology
 from silverlining.ops.compose import differences
 from silverlining.ops.desk import read_settings
@@ -32,7 +32,7 @@ def stack_of(topology: Topology = TOPOLOGY, image: str = "v1", **flags: str) -> 
     settings = read_settings({"stack": "cmp", "network.subnet": "10.1.2.0/24"} | flags, Path("/nowhere"), {})
     names = {service.image for service in topology.services} | {"tools"}
     refs = {name: ImageRef(name, f"silverlining/{name}:{image}", f"{name}-{image}") for name in names}
-    return resolve(topology, settings, "10.1.2.0/24", refs, "/code")
+    return resolve(topology, settings, "10.1.2.0/24", refs, Code("/code"))
 
 
 def standing(stack: Stack) -> Observed:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console.voice import Voice
-from ..host.host import ROOT, Host
+from ..host.host import ROOT, host_of
 from ..model.errors import Conflict, SilverliningError
 from ..model.observed import Observed, choose_subnet
 from ..model.settings import Settings, load
@@ -61,7 +61,7 @@ class Desk:
     ) -> None:
         self.settings = settings
         self.voice = voice
-        self.host = Host(context, settings)
+        self.host = host_of(context, settings)
         self.dry = dry
         self.yes = yes
         self.play = play

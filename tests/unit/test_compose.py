@@ -258,14 +258,14 @@ def find(answers: dict[str, str], store: Any = None, dry: bool = False) -> tuple
 def test_the_plugin_serves_first() -> None:
     found, host = find({"docker compose version": "v2.26.1\n", "docker-compose version": "5.5.0"})
     assert (found.argv, found.version) == (("docker", "compose"), "2.26.1") and len(host.ran) == 1
-    assert found.prefix(Path.cwd() / "compose.yaml") == "docker compose -f compose.yaml"
+    assert found.prefix("compose.yaml") == "docker compose -f compose.yaml"
 
 
 def test_the_old_python_compose_does_not_serve() -> None:
     store = store_with("packages")
     found, host = find({"docker-compose version": "1.29.2", **APT, "policy": POLICY.format("1.29.2-3"), "docker run": "2.26.1-4"}, store)
     assert found.contained and found.version == "2.26.1-4" and not any("apt-get install" in command for command in host.ran)
-    assert found.prefix(Path.cwd() / "compose.yaml") == (
+    assert found.prefix("compose.yaml") == (
         "cat compose.yaml | docker run --rm --interactive --label io.silverlining.stack=silver --label io.silverlining.helper=compose"
         " --network none --cap-drop ALL --security-opt no-new-privileges"
         " --mount type=bind,source=/run/docker.sock,target=/var/run/docker.sock silverlining/compose:1 -f -"

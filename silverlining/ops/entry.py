@@ -29,10 +29,10 @@ def operation(
     play: bool = False,
     quick: bool = False,
     json: bool = False,
-    engine: bool = True,
+    here: bool = False,
 ) -> Iterator[Desk]:
-    """A desk for one task. Whatever a user can cause ends as one clear message and exit code 1."""
-    _refuse_fab_without_host(c)
+    """A desk for one task; `here` says that it has no sense over SSH. Whatever a user can cause ends as one clear message and exit code 1."""
+    _refuse_fab(c, here)
     from ..console.voice import Voice
     from ..model.errors import SilverliningError
     from .desk import Desk, read_settings
@@ -45,7 +45,10 @@ def operation(
         with _ended_as_by_ctrl_c():
             settings = read_settings(_pairs(set or []))
             desk = Desk(c, settings, voice, dry=dry or bool(c.config.run.dry), yes=yes, play=play, quick=quick, json=json)
-            yield desk
+            try:
+                yield desk
+            finally:
+                desk.host.close()
     except SilverliningError as error:
         raise Exit(_message(str(error)), code=1) from None
     except KeyboardInterrupt:
@@ -119,9 +122,11 @@ def _pairs(given: list[str]) -> dict[str, str]:
     return dict(text.split("=", 1) for text in given)
 
 
-def _refuse_fab_without_host(c: Any) -> None:
+def _refuse_fab(c: Any, here: bool) -> None:
     if c.config.get("silverlining_under_fab") and not hasattr(c, "host"):
         raise Exit(_message(_("fab works on other hosts: name one with -H HOST\n  → for this machine: invoke TASK")), code=1)
+    if hasattr(c, "host") and here:
+        raise Exit(_message(_("this is done on the machine where you sit, not on {host}\n  → invoke TASK").format(host=c.host)), code=1)
 
 
 def step_task(name: str) -> Task[Any]:

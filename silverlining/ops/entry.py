@@ -41,6 +41,8 @@ def operation(
         if hasattr(stream, "reconfigure"):  # a terminal that knows no arrows gets question marks, not a traceback
             stream.reconfigure(errors="replace")
     voice = Voice(quiet=json)
+    if hasattr(c, "original_host"):
+        voice.program = f"fab -H {_target(c)}"
     try:
         with _ended_as_by_ctrl_c():
             settings = read_settings(_pairs(set or []))
@@ -50,19 +52,28 @@ def operation(
             finally:
                 desk.host.close()
     except SilverliningError as error:
-        raise Exit(_message(str(error)), code=1) from None
+        raise Exit(_message(str(error), voice.program), code=1) from None
     except KeyboardInterrupt:
         raise Exit(_message(_("interrupted") + "\n  → " + _("run the same command again: it goes on from what stands")), code=1) from None
     except Exception as error:
         if (known := _of_the_engine(error)) is None:
             raise
-        raise Exit(_message(str(known)), code=1) from None
+        raise Exit(_message(str(known), voice.program), code=1) from None
 
 
-def _message(text: str) -> str:
+def _target(c: Any) -> str:
+    """What a person has typed after -H, or what means the same."""
+    user = f"{c.user}@" if c.user != (c.ssh_config.get("user") or c.config.user) else ""
+    port = f":{c.port}" if c.port != int(c.ssh_config.get("port", c.config.port)) else ""
+    return f"{user}{c.original_host}{port}"
+
+
+def _message(text: str, program: str = "invoke") -> str:
     from ..console.voice import Voice
 
-    return "\n" + Voice(sys.stderr).error(text)
+    voice = Voice(sys.stderr)
+    voice.program = program
+    return "\n" + voice.error(text)
 
 
 def _of_the_engine(error: Exception) -> Exception | None:

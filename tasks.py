@@ -162,13 +162,13 @@ def test(c: Any, fast: bool = False, select: str = "") -> None:
 
     Example: invoke test --fast
     """
-    with operation(c, None) as desk:
+    with operation(c, None, here=True) as desk:
         from silverlining.ops.test import test as run
 
         run(desk, fast, select)
 
 
-@on_host(json="JSON on standard output", runs="how many runs a figure", cold="build every image once more (--no-cold leaves it out)")
+@on_host(here=True, json="JSON on standard output", runs="how many runs a figure", cold="build every image once more (--no-cold leaves it out)")
 def bench(desk: Desk, runs: str = "5", cold: bool = True) -> None:
     """Measure deploy, no-op and teardown beside Docker Compose.
 
@@ -181,6 +181,7 @@ def bench(desk: Desk, runs: str = "5", cold: bool = True) -> None:
 
 
 @on_host(
+    here=True,
     record="play the lessons on a new stack first, and keep what they say",
     step="record this one only",
     dry="say what would be done and change nothing",

@@ -31,9 +31,10 @@ def operation(
     play: bool = False,
     quick: bool = False,
     json: bool = False,
+    here: bool = False,
 ) -> Iterator[Desk]:
-    """A desk for one task. Whatever a user can cause ends as one clear message and exit code 1."""
-    _refuse_fab_without_host(c)
+    """A desk for one task; `here` says that it has no sense over SSH. Whatever a user can cause ends as one clear message and exit code 1."""
+    _refuse_fab(c, here)
     from ..console.voice import Voice
     from ..model.errors import SilverliningError
     from .desk import Desk, read_settings
@@ -42,26 +43,40 @@ def operation(
         if hasattr(stream, "reconfigure"):  # a terminal that knows no arrows gets question marks, not a traceback
             stream.reconfigure(errors="replace")
     voice = Voice(quiet=json)
+    if hasattr(c, "original_host"):
+        voice.program = f"fab -H {_target(c)}"
     try:
         with _ended_as_by_ctrl_c():
             settings = read_settings(pairs(set or []))
             desk = Desk(c, settings, voice, dry=dry or bool(c.config.run.dry), yes=yes, play=play, quick=quick, json=json)
-            yield desk
+            try:
+                yield desk
+            finally:
+                desk.host.close()
     except SilverliningError as error:
-        raise Exit(message(str(error)), code=1) from None
+        raise Exit(message(str(error), voice.program), code=1) from None
     except KeyboardInterrupt:
         raise Exit(message(_("interrupted") + "\n  → " + _("run the same command again: it goes on from what stands")), code=1) from None
     except Exception as error:
         if (known := _of_the_engine(error)) is None:
             raise
-        raise Exit(message(str(known)), code=1) from None
+        raise Exit(message(str(known), voice.program), code=1) from None
 
 
-def message(text: str) -> str:
-    """An error as it is shown."""
+def _target(c: Any) -> str:
+    """What a person has typed after -H, or what means the same."""
+    user = f"{c.user}@" if c.user != (c.ssh_config.get("user") or c.config.user) else ""
+    port = f":{c.port}" if c.port != int(c.ssh_config.get("port", c.config.port)) else ""
+    return f"{user}{c.original_host}{port}"
+
+
+def message(text: str, program: str = "invoke") -> str:
+    """An error as it is shown; `program` is what a person types in place of invoke."""
     from ..console.voice import Voice
 
-    return "\n" + Voice(sys.stderr).error(text)
+    voice = Voice(sys.stderr)
+    voice.program = program
+    return "\n" + voice.error(text)
 
 
 def _of_the_engine(error: Exception) -> Exception | None:
@@ -144,24 +159,25 @@ def pairs(given: Sequence[str]) -> dict[str, str]:
     return dict(text.split("=", 1) for text in given)
 
 
-def _refuse_fab_without_host(c: Any) -> None:
+def _refuse_fab(c: Any, here: bool) -> None:
     if c.config.get("silverlining_under_fab") and not hasattr(c, "host"):
         raise Exit(message(_("fab works on other hosts: name one with -H HOST\n  → for this machine: invoke TASK")), code=1)
+    if hasattr(c, "host") and here:
+        raise Exit(message(_("this is done on the machine where you sit, not on {host}\n  → invoke TASK").format(host=c.host)), code=1)
 
 
 # What a task's desk may be told by flags; a task names those that it takes.
 DESK_FLAGS = ("yes", "dry", "play", "quick", "json")
 
 
-def on_host(name: str | None = None, /, iterable: Sequence[str] = (), **flags: str) -> Callable[[Callable[..., None]], Task[Any]]:
+def on_host(name: str | None = None, /, iterable: Sequence[str] = (), here: bool = False, **flags: str) -> Callable[[Callable[..., None]], Task[Any]]:
     """Makes a task of a function that takes a desk. `flags` are the task's flags with their help, in the order in which they are shown:
-    parameters of the function, and DESK_FLAGS, which reach it by the desk. `--set` and `--accept-new-host-key` come with every task.
+    parameters of the function, and DESK_FLAGS, which reach it by the desk. `--set` comes with every task, and `--accept-new-host-key` unless
+    `here` says that it has no sense over SSH.
     """
-    texts = {
-        **flags,
-        "set": _("a setting, as path=value"),
-        "accept_new_host_key": _("fab: trust a new host, and keep its key"),
-    }
+    texts = {**flags, "set": _("a setting, as path=value")}
+    if not here:
+        texts["accept_new_host_key"] = _("fab: trust a new host, and keep its key")
 
     def decorate(body: Callable[..., None]) -> Task[Any]:
         context, *own = inspect.signature(body).parameters.values()
@@ -177,9 +193,9 @@ def on_host(name: str | None = None, /, iterable: Sequence[str] = (), **flags: s
             bound.apply_defaults()
             given = dict(bound.arguments)
             c = given.pop(context.name)
-            settings = [*(given.pop("set") or []), *(["ssh.accept_new_host_key=true"] if given.pop("accept_new_host_key") else [])]
+            settings = [*(given.pop("set") or []), *(["ssh.accept_new_host_key=true"] if given.pop("accept_new_host_key", False) else [])]
             told = {flag: given.pop(flag) for flag in DESK_FLAGS if flag in given}
-            with operation(c, settings, **told) as desk:
+            with operation(c, settings, here=here, **told) as desk:
                 body(desk, **given)
 
         run.__signature__ = signature  # type: ignore[attr-defined]

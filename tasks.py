@@ -109,6 +109,25 @@ def check(c: Any, step: str = "", json: bool = False, set: list[str] | None = No
 
 @task(
     help={
+        "last": "how many operations, the newest at the end; 0 for all",
+        "json": "JSON on standard output, nothing else",
+        "set": "a setting, as path=value",
+    },
+    iterable=["set"],
+)
+def audit(c: Any, last: str = "20", json: bool = False, set: list[str] | None = None) -> None:
+    """Who changed what on this host, and when.
+
+    Example: invoke audit --last 50
+    """
+    with operation(c, set, json=json) as desk:
+        from silverlining.ops.audit import audit as tell
+
+        desk.give(tell(desk, last))
+
+
+@task(
+    help={
         "step": "the step to draw; what stands if left out",
         "since": "mark what is new since that step; the one before, where --step is given",
         "out": "a file to write: FILE.svg a picture, FILE.mmd Mermaid text",
@@ -381,7 +400,7 @@ def restore(c: Any, file: str, yes: bool = False, dry: bool = False, set: list[s
 tidy_invoke()
 
 OPERATIONS: tuple[Task[Any], ...] = (
-    *(walkthrough, deploy_all, teardown, status, check, doctor, picture),
+    *(walkthrough, deploy_all, teardown, status, audit, check, doctor, picture),
     *(scale, logs, shell, open_, backup, restore),
     *(test, bench, docs),
 )

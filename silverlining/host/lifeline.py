@@ -31,16 +31,16 @@ def now() -> float:
 
 
 class Lifeline:
-    """The holder's end of it. With `silence` (seconds) beats are sent, and answers expected; with 0 neither.
+    """The holder's end of it. With `silence` (seconds) a beat is sent every `beat` seconds (0: BEAT), and answers expected; with 0 neither.
 
     The socket may be a real one, TLS's, or what stands for a channel of an SSH connection.
     """
 
-    def __init__(self, client: APIClient, identity: str, silence: int = 0, beat: float = BEAT) -> None:
+    def __init__(self, client: APIClient, identity: str, silence: int = 0, beat: float = 0) -> None:
         self._raw: Any = client.attach_socket(identity, params={"stdin": 1, "stdout": 1, "stream": 1})
         self._socket: Any = getattr(self._raw, "_sock", self._raw)
         self._socket.settimeout(0)
-        self._silence, self._beat_every = silence, beat
+        self._silence, self._beat_every = silence, beat or BEAT
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._over = False

@@ -233,7 +233,7 @@ def test(c: Any, fast: bool = False, select: str = "") -> None:
 
     Example: invoke test --fast
     """
-    with operation(c, None, engine=False) as desk:
+    with operation(c, None, here=True) as desk:
         from silverlining.ops.test import test as run
 
         run(desk, fast, select)
@@ -253,7 +253,7 @@ def bench(c: Any, json: bool = False, runs: str = "5", cold: bool = True, set: l
 
     Example: invoke bench --runs 3
     """
-    with operation(c, set, json=json, yes=True) as desk:
+    with operation(c, set, json=json, yes=True, here=True) as desk:
         from silverlining.ops.bench import bench as measure
 
         desk.give(measure(desk, runs, cold))
@@ -273,7 +273,7 @@ def docs(c: Any, record: bool = False, step: str = "", dry: bool = False, set: l
 
     Example: invoke docs --record --step step05-sentinel
     """
-    with operation(c, set, dry=dry, engine=record) as desk:
+    with operation(c, set, dry=dry, here=True) as desk:
         from silverlining.ops.docs import docs as write
 
         write(desk, record, step)

@@ -13,7 +13,7 @@ from ..host.exec import STOP
 from ..model.actions import Action, Plan
 from ..model.brief import brief
 from ..model.commands import commands, line, title
-from ..model.entry import entry_of
+from ..model.entry import address_of, entry_of
 from ..model.errors import SilverliningError, Unhealthy
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
@@ -269,13 +269,12 @@ def await_serving(desk: Desk, stack: Stack) -> None:
     if entry is None:
         return
     address, port, path = entry
+    where = address_of(entry, path, desk.host.name).removeprefix("http://")
     end = time.monotonic() + float(desk.settings.deadline)
     while (reply := desk.host.get(port, path, address)).status != 200:
         if time.monotonic() > end:
             raise Unhealthy(
-                _("http://{address}:{port}{path} does not serve: {words}").format(
-                    address=address, port=port, path=path, words=f"{reply.status} {reply.text[:200]}"
-                ),
+                _("http://{where} does not serve: {words}").format(where=where, words=f"{reply.status} {reply.text[:200]}"),
                 _("invoke status, then invoke check"),
             )
         time.sleep(0.05)

@@ -29,10 +29,10 @@ def operation(
     play: bool = False,
     quick: bool = False,
     json: bool = False,
-    engine: bool = True,
+    here: bool = False,
 ) -> Iterator[Desk]:
-    """A desk for one task. Whatever a user can cause ends as one clear message and exit code 1."""
-    _refuse_fab_without_host(c)
+    """A desk for one task; `here` says that it has no sense over SSH. Whatever a user can cause ends as one clear message and exit code 1."""
+    _refuse_fab(c, here)
     from ..console.voice import Voice
     from ..model.errors import SilverliningError
     from .desk import Desk, read_settings
@@ -41,25 +41,39 @@ def operation(
         if hasattr(stream, "reconfigure"):  # a terminal that knows no arrows gets question marks, not a traceback
             stream.reconfigure(errors="replace")
     voice = Voice(quiet=json)
+    if hasattr(c, "original_host"):
+        voice.program = f"fab -H {_target(c)}"
     try:
         with _ended_as_by_ctrl_c():
             settings = read_settings(_pairs(set or []))
             desk = Desk(c, settings, voice, dry=dry or bool(c.config.run.dry), yes=yes, play=play, quick=quick, json=json)
-            yield desk
+            try:
+                yield desk
+            finally:
+                desk.host.close()
     except SilverliningError as error:
-        raise Exit(_message(str(error)), code=1) from None
+        raise Exit(_message(str(error), voice.program), code=1) from None
     except KeyboardInterrupt:
         raise Exit(_message(_("interrupted") + "\n  → " + _("run the same command again: it goes on from what stands")), code=1) from None
     except Exception as error:
         if (known := _of_the_engine(error)) is None:
             raise
-        raise Exit(_message(str(known)), code=1) from None
+        raise Exit(_message(str(known), voice.program), code=1) from None
 
 
-def _message(text: str) -> str:
+def _target(c: Any) -> str:
+    """What a person has typed after -H, or what means the same."""
+    user = f"{c.user}@" if c.user != (c.ssh_config.get("user") or c.config.user) else ""
+    port = f":{c.port}" if c.port != int(c.ssh_config.get("port", c.config.port)) else ""
+    return f"{user}{c.original_host}{port}"
+
+
+def _message(text: str, program: str = "invoke") -> str:
     from ..console.voice import Voice
 
-    return "\n" + Voice(sys.stderr).error(text)
+    voice = Voice(sys.stderr)
+    voice.program = program
+    return "\n" + voice.error(text)
 
 
 def _of_the_engine(error: Exception) -> Exception | None:
@@ -119,9 +133,11 @@ def _pairs(given: list[str]) -> dict[str, str]:
     return dict(text.split("=", 1) for text in given)
 
 
-def _refuse_fab_without_host(c: Any) -> None:
+def _refuse_fab(c: Any, here: bool) -> None:
     if c.config.get("silverlining_under_fab") and not hasattr(c, "host"):
         raise Exit(_message(_("fab works on other hosts: name one with -H HOST\n  → for this machine: invoke TASK")), code=1)
+    if hasattr(c, "host") and here:
+        raise Exit(_message(_("this is done on the machine where you sit, not on {host}\n  → invoke TASK").format(host=c.host)), code=1)
 
 
 def step_task(name: str) -> Task[Any]:

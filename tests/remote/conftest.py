@@ -9,6 +9,7 @@ import pytest
 from docker import APIClient
 
 from . import images
+from .course import STACK, RemoteCourse
 from .hosts import RemoteHost
 from .site import Site
 
@@ -24,14 +25,14 @@ def local_engine() -> Iterator[APIClient]:
 @pytest.fixture(scope="session")
 def site(local_engine: APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Where hosts are started; all of them go at the end."""
-    made = Site(tmp_path_factory.mktemp("site"), images.make(local_engine, *images.PACKAGES))
+    made = Site(tmp_path_factory.mktemp("site"), local_engine, images.make(local_engine, *images.PACKAGES))
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
 def web1(site: Site) -> RemoteHost:
-    """Debian 13 with its Docker 26.1 and Compose."""
+    """Debian 13 with its Docker 26.1 and Compose; no image is there."""
     host = site.start("web1", "trixie")
     host.await_engine()
     return host
@@ -39,7 +40,7 @@ def web1(site: Site) -> RemoteHost:
 
 @pytest.fixture(scope="session")
 def web2(site: Site) -> RemoteHost:
-    """Debian 12 with its Docker 20.10."""
+    """Debian 12 with its Docker 20.10; no image is there."""
     host = site.start("web2", "bookworm")
     host.await_engine()
     return host
@@ -57,3 +58,21 @@ def inner(site: Site, web1: RemoteHost) -> RemoteHost:
     host = site.start_hidden("inner", "trixie", web1)
     host.await_engine()
     return host
+
+
+@pytest.fixture(scope="session")
+def shop1(site: Site) -> RemoteCourse:
+    """A stack on a host like web1 that has all images."""
+    return _shop(site, "shop1", "trixie")
+
+
+@pytest.fixture(scope="session")
+def shop2(site: Site) -> RemoteCourse:
+    """A stack on a host like web2 that has all images."""
+    return _shop(site, "shop2", "bookworm")
+
+
+def _shop(site: Site, alias: str, variant: str) -> RemoteCourse:
+    host = site.start_stocked(alias, variant, STACK)
+    host.await_engine()
+    return RemoteCourse(host)

@@ -26,7 +26,8 @@ def docker(*words: str) -> str:
 
 
 class RemoteHost:
-    """A host. `alias` is its name in ssh_config, `name` its container's, `address` its IP address (of a hidden one as `through` sees it).
+    """A host. `alias` is its name in ssh_config, `name` its container's, `address` its IP address (of a hidden one
+    as `through` sees it).
 
     Its users (all with the same key) are root; deployer, in the group docker; admin, who may sudo with PASSWORD; admin2, who may without;
     nobody-else, who may nothing. Nothing here goes over SSH: tests look at a host from the side.
@@ -35,6 +36,7 @@ class RemoteHost:
     def __init__(self, home: SshHome, name: str, alias: str, through: RemoteHost | None = None) -> None:
         self.home, self.name, self.alias, self.through = home, name, alias, through
         self.address = ""
+        self._resolver = ""
 
     # ---- its life
 
@@ -45,9 +47,10 @@ class RemoteHost:
         if self.through:
             self.through.exec("sh", "-c", f"grep -v ' {self.alias}$' /etc/hosts >/tmp/hosts; echo {self.address} {self.alias} >>/tmp/hosts")
             self.through.exec("sh", "-c", "cat /tmp/hosts >/etc/hosts; rm /tmp/hosts")
-            until(lambda: "\n" in self.exec("cat", "/run/sshd.pid", check=False) + "\n", f"sshd on {self.alias}")
+            until(lambda: self.exec("cat", "/run/sshd.pid", check=False).isdigit(), f"sshd on {self.alias}")
         else:
             until(self._greets, f"sshd on {self.alias}")
+        self._resolve()
         place = self.alias if self.through else self.address
         self.home.add(self.alias, place, self.host_keys(), proxy_jump=self.through.alias if self.through else "")
 
@@ -64,10 +67,9 @@ class RemoteHost:
 
     def join(self, network: str) -> None:
         """Puts the host into one more network of this machine's engine."""
-        names = self.exec("cat", "/etc/resolv.conf")
+        self._resolver = self.exec("cat", "/etc/resolv.conf")
         docker("network", "connect", network, self.name)
-        # Docker has put its own resolver there now, on the loopback address, where the host's own containers can't reach it.
-        self.write("/etc/resolv.conf", names)
+        self._resolve()
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -77,6 +79,17 @@ class RemoteHost:
             yield
         finally:
             docker("unpause", self.name)
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Every packet from and to the host vanishes while the block runs, as when a cable is pulled. (Needs iptables there.)"""
+        for chain in ("INPUT", "OUTPUT"):
+            self.exec("iptables", "-I", chain, "!", "-i" if chain == "INPUT" else "-o", "lo", "-j", "DROP")
+        try:
+            yield
+        finally:
+            for chain in ("INPUT", "OUTPUT"):
+                self.exec("iptables", "-D", chain, "!", "-i" if chain == "INPUT" else "-o", "lo", "-j", "DROP")
 
     # ---- what is in it
 
@@ -133,15 +146,22 @@ class RemoteHost:
             self._reload()
 
     def sessions(self) -> list[int]:
-        """The processes that serve SSH connections: sshd's direct children."""
-        return [int(pid) for pid in self.exec("pgrep", "--parent", self.exec("cat", "/run/sshd.pid"), check=False).split()]
+        """The processes that serve SSH connections, two for each (while somebody logs in, more); not what runs in them."""
+        listener = int(self.exec("cat", "/run/sshd.pid"))
+        found = self.exec("pgrep", "--exact", "sshd|sshd-session|sshd-auth").split()
+        return [pid for pid in map(int, found) if pid != listener]
 
     def drop_sessions(self) -> int:
-        """Kills what serves the SSH connections that stand now; gives their number."""
+        """Kills what serves the SSH connections that stand now, and leaves what was run by them; gives the number of processes."""
         found = self.sessions()
         if found:
             self.exec("kill", "-9", *map(str, found), check=False)
         return len(found)
+
+    def _resolve(self) -> None:
+        """In a second network Docker puts its own resolver on the loopback address, where the host's own containers can't reach it."""
+        if self._resolver:
+            self.write("/etc/resolv.conf", self._resolver)
 
     def _reload(self) -> None:
         """sshd reads its configuration; it listens anew at once, under the same process."""
@@ -156,5 +176,3 @@ class RemoteHost:
                 return link.recv(4) == b"SSH-"
         except OSError:
             return False
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from docker import APIClient
@@ -27,8 +28,13 @@ def _image(name: str, base: str, packages: str) -> Image:
 CATALOGUE = {**IMAGES, **{f"test-host/{name}": _image(name, *made) for name, made in PACKAGES.items()}}
 
 
+def example() -> Any:
+    """The settings' defaults."""
+    return yaml.safe_load((ROOT / "docs" / "silverlining.example.yaml").read_text())
+
+
 def make(api: APIClient, *variants: str) -> dict[str, str]:
     """The references of these variants of PACKAGES, built where they are missing."""
-    wanted = settings.load(yaml.safe_load((ROOT / "docs" / "silverlining.example.yaml").read_text()))
+    wanted = settings.load(example())
     got = ImageStore(api, ROOT, wanted, {}, catalogue=CATALOGUE).resolve([f"test-host/{name}" for name in variants])
     return {name: got[f"test-host/{name}"].reference for name in variants}

@@ -6,6 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
+from docker import APIClient
+
+from . import stock
 from .hosts import RemoteHost, docker
 from .ssh_home import SshHome
 
@@ -21,7 +24,8 @@ RIGHTS = (
     *(f"--security-opt={option}=unconfined" for option in ("seccomp", "apparmor", "systempaths")),
     "--device-cgroup-rule=a *:* rwm",
 )
-CGROUPS = ("--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns=host")
+# /run is as new after each start.
+MOUNTS = ("--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns=host", "--tmpfs=/run:exec,suid,dev")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 # How each kind of thing is listed and removed.
 KINDS = ((("ps", "--all"), ("rm", "--force", "--volumes")), (("network", "ls"), ("network", "rm")), (("volume", "ls"), ("volume", "rm")))
@@ -30,21 +34,31 @@ KINDS = ((("ps", "--all"), ("rm", "--force", "--volumes")), (("network", "ls"), 
 class Site:
     """The hosts of one run. What a killed run leaves is taken away by the next: everything carries LABEL with the process that made it."""
 
-    def __init__(self, folder: Path, images: dict[str, str]) -> None:
-        """`folder` gets the home directory, `images` are references by variant (see images.py)."""
-        self.images = images
+    def __init__(self, folder: Path, engine: APIClient, images: dict[str, str]) -> None:
+        """`folder` gets the home directory, `engine` is this machine's, `images` are references by variant (see images.py)."""
+        self.engine, self.images = engine, images
         self.home = SshHome(folder / "home")
         self.owner = run_id()
         self.prefix = f"slr-{os.getpid()}"
         self.label = ("--label", f"{LABEL}={self.owner}")
+        self._stock = ""
         self.sweep()
         self._rights = self._given_rights()
 
-    def start(self, alias: str, variant: str, *more: str, disk: str = "") -> RemoteHost:
-        """A host that is reached from here. `more` are further words for `docker run`; `disk` is the size of /var/lib/docker, such as 300m."""
+    def start(self, alias: str, variant: str, *more: str, size: str = "", data: str = "") -> RemoteHost:
+        """A host that is reached from here. `more` are further words for `docker run`.
+
+        Its engine's disk has the `size` (such as 300m), or is the volume `data`; else it is a new one.
+        """
         # A mount of this kind may execute nothing unless told.
-        data = f"--tmpfs=/var/lib/docker:exec,suid,dev,size={disk}" if disk else "--volume=/var/lib/docker"
+        data = f"--tmpfs=/var/lib/docker:exec,suid,dev,size={size}" if size else f"--volume={data}:/var/lib/docker".replace("=:", "=")
         return self._run(RemoteHost(self.home, f"{self.prefix}-{alias}", alias), variant, data, *more)
+
+    def start_stocked(self, alias: str, variant: str, stack: str) -> RemoteHost:
+        """The same with all images that the stack of this name needs already in its engine."""
+        if not self._stock:
+            self._stock = stock.fill(self, stock.references(self.engine, stack))
+        return self.start(alias, variant, data=stock.copy(self, self._stock, alias))
 
     def start_hidden(self, alias: str, variant: str, through: RemoteHost) -> RemoteHost:
         """A host without a way to or from anywhere but the host `through`, which knows it by its alias: this machine has no address there."""
@@ -69,7 +83,7 @@ class Site:
     def _run(self, host: RemoteHost, variant: str, *words: str) -> RemoteHost:
         proxies = (f"--env={name}" for name in PROXIES if os.environ.get(name))
         who = ("--name", host.name, "--hostname", host.alias, f"--env=AUTHORIZED_KEY={self.home.public_key}")
-        docker("run", "--detach", "--init", *who, *self.label, *self._rights, *CGROUPS, *proxies, *words, self.images[variant])
+        docker("run", "--detach", "--init", *who, *self.label, *self._rights, *MOUNTS, *proxies, *words, self.images[variant])
         host.settle()
         return host
 

@@ -24,8 +24,7 @@ class SshHome:
         """Makes `alias` a name of the host; adding it again replaces what was said of it. `more` are further words of ssh_config."""
         words = {"HostName": address, "User": user, "ProxyJump": proxy_jump, **more}
         self._hosts[alias] = {word: value for word, value in words.items() if value}
-        self._keys[alias] = [f"{address} {key}" for key in host_keys]
-        self._write()
+        self.known_as(alias, host_keys)
 
     def forget(self, alias: str) -> None:
         """The host is gone."""
@@ -35,7 +34,8 @@ class SshHome:
 
     def known_as(self, alias: str, host_keys: list[str]) -> None:
         """Writes other keys (or none) into known_hosts for the host than it has."""
-        self._keys[alias] = [f"{self._hosts[alias]['HostName']} {key}" for key in host_keys]
+        name, port = self._hosts[alias]["HostName"], self._hosts[alias].get("Port")
+        self._keys[alias] = [f"{f'[{name}]:{port}' if port else name} {key}" for key in host_keys]
         self._write()
 
     def _write(self) -> None:

@@ -77,6 +77,8 @@ OTHER: dict[str, tuple[str, Any]] = {
     "images.confd_release": ("https://m.example/confd.tar.gz", "https://m.example/confd.tar.gz"),
     "images.confd_sha256": ("ab12", "ab12"),
     **{f"build.{name}": ("x", "x") for name in ("mirror", "apt_sources", "pip_index", "ca_bundle")},
+    "ssh.accept_new_host_key": ("yes", True),
+    "ssh.hosts_at_once": ("2", 2),
 }
 
 
@@ -146,6 +148,10 @@ WRONG = (
     ("haproxy.check", 0),
     ("images.references", ["redis"]),
     ("images.references", {"redis": 8}),
+    ("ssh.accept_new_host_key", "maybe"),
+    ("ssh.accept_new_host_key", 1),
+    ("ssh.hosts_at_once", 0),
+    ("ssh.hosts_at_once", True),
 )
 
 

@@ -121,11 +121,14 @@ def fetch_images(desk: Desk, names: tuple[str, ...]) -> dict[str, ImageRef]:
     with desk.voice.progress(slow=True) as board:
 
         def show(progress: Any) -> None:
-            bundle = progress.rung == "bundle"
-            name = (_("bundle {name}") if bundle else _("image {name}")).format(name=progress.image)
+            large = {"bundle": _("bundle {name}"), "streamed": _("{name} from this machine")}.get(progress.rung)
+            name = (large or _("image {name}")).format(name=progress.image)
             if progress.state == "done":
-                board.done(name, progress.rung)
-            elif bundle:
+                board.done(name, progress.rung if progress.rung != "streamed" else f"{progress.rung}: {progress.step}")
+            elif progress.state == "failed" and progress.rung == "streamed":
+                board.dropped(name)
+                desk.voice.note(_("nothing from this machine's engine: {why}").format(why=progress.step))
+            elif large:
                 board.amount(name, progress.step)
             else:
                 board.update(name, f"{progress.rung}: {progress.step}")

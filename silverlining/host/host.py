@@ -69,11 +69,6 @@ class Host:
         self.__dict__.pop("listeners", None)
 
     @property
-    def remote(self) -> bool:
-        """Whether the host is another machine than this one."""
-        return False
-
-    @property
     def outside(self) -> Any:
         """The shell of the host as it is, without an engine: for installing one."""
         return self.context

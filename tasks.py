@@ -79,6 +79,17 @@ def check(desk: Desk, step: str = "") -> None:
     desk.give_checks(*ask(desk, step))
 
 
+@on_host(last="how many operations, the newest at the end; 0 for all", json="JSON on standard output, nothing else")
+def audit(desk: Desk, last: str = "20") -> None:
+    """Who changed what on this host, and when.
+
+    Example: invoke audit --last 50
+    """
+    from silverlining.ops.audit import audit as tell
+
+    desk.give(tell(desk, last))
+
+
 @on_host(
     step="the step to draw; what stands if left out",
     since="mark what is new since that step; the one before, where --step is given",
@@ -265,7 +276,7 @@ def restore(desk: Desk, file: str) -> None:
 tidy_invoke()
 
 OPERATIONS: tuple[Task[Any], ...] = (
-    *(walkthrough, deploy_all, teardown, status, check, doctor, picture),
+    *(walkthrough, deploy_all, teardown, status, audit, check, doctor, picture),
     *(scale, logs, shell, open_, backup, restore),
     *(test, bench, docs),
 )

@@ -197,6 +197,7 @@ class Patient:
             frozenset(name for name, asked in registries.items() if asked.get_or(until, late).ok),
             self._debian.get_or(until, late).ok,
             {name: store.candidates(name) for name in IMAGES},
+            frozenset(store.streamable(IMAGES, present)),
         )
         for name in IMAGES:
             pullable = {kind for _reference, kind in sources.references[name]}

@@ -184,13 +184,15 @@ class Lock:
         held, self._input = self._input, None
         if held is None:
             return
-        facts: dict[str, object] = {"event": "done"}
+        held.close(self._ending(error))
+        self._last, self._id = self._id, ""
+
+    def _ending(self, error: BaseException | None) -> str:
+        """The rest of the trail's last line."""
+        facts: dict[str, object] = {"event": "done" if error is None else "interrupted"}
         if isinstance(error, Exception):
             facts = {"event": "failed", "error": audit.plain(str(error).strip().split("\n", 1)[0] or type(error).__name__)}
-        elif error is not None:
-            facts = {"event": "interrupted"}
-        held.close(audit.fragment(op=self._op, **facts, changed=self.changed))
-        self._last, self._id = self._id, ""
+        return audit.fragment(op=self._op, **facts, changed=self.changed)
 
     def gone(self) -> None:
         """Waits until the engine has removed the container of a lock that was let go of, so that nothing of it is left."""
@@ -208,15 +210,15 @@ class Lock:
 
         held = None
         try:
-            trail.own(self._client, self._stack)
             made = self._client.create_container_from_config(self._container(), name_of(self._stack))  # type: ignore[no-untyped-call]
             self._id = made["Id"]
+            trail.refuse_foreign(self._client, self._stack)
             held = Lifeline(self._client, self._id, self._silence)
             held.begin()
             self._client.start(self._id)
         except BaseException as error:
             # Ctrl-C too: what was made and isn't held goes at once.
-            dropped = self._abandon(held)
+            dropped = self._abandon(held, "" if isinstance(error, Exception) else self._ending(error))
             # 409: another has the name. 404 once it was made: cleared away as left behind. 404 before: no such image.
             if isinstance(error, APIError) and (error.status_code == 409 or (dropped and error.status_code == 404)):
                 return False
@@ -235,14 +237,18 @@ class Lock:
         self._input = held
         return True
 
-    def _abandon(self, held: Lifeline | None) -> bool:
-        """Drops what was made so far; says whether a container was."""
+    def _abandon(self, held: Lifeline | None, last: str) -> bool:
+        """Drops what was made so far; says whether a container was. With a `last` line it may run already, and is given time to write that."""
         from docker.errors import APIError
         from requests import RequestException
 
         identity, self._id = self._id, ""
         if held:
-            held.close()
+            held.close(last)
+        if identity and last:
+            with suppress(APIError, RequestException):
+                self._clear(identity)
+                self._client.wait(identity, condition="removed", timeout=int(STALE))
         if identity:
             with suppress(APIError, RequestException):
                 self._client.remove_container(identity, force=True)

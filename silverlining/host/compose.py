@@ -42,15 +42,10 @@ class Compose:
     source: str
     contained: bool = False
 
-    def prefix(self, file: Path) -> str:
-        """What a person types in front of `up`, `ps` and so on."""
+    def prefix(self, file: str) -> str:
+        """What a person types in front of `up`, `ps` and so on; `file` as the host's shell names it."""
         command = shlex.join(self.argv)
-        return f"cat {shown(file)} | {command} -f -" if self.contained else f"{command} -f {shown(file)}"
-
-
-def shown(file: Path) -> str:
-    """A path as a person would type it: from here where it is below, and quoted for the shell."""
-    return shlex.quote(str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file))
+        return f"cat {file} | {command} -f -" if self.contained else f"{command} -f {file}"
 
 
 def find(host: Host, store: Any, *, dry: bool = False) -> Compose:

@@ -126,17 +126,12 @@ class Contexts:
     def _tree(self, image: Image, top: Path, prefix: str) -> Iterator[tuple[str, File]]:
         if not top.is_dir():
             raise ContextError(_("image {name}: the folder {path} is missing").format(name=image.name, path=self._shown(top)))
-        for folder, folders, names in os.walk(top):
-            folders[:] = sorted(set(folders) - SKIPPED_DIRECTORIES)
-            for name in names:
-                if not SKIPPED_FILES.fullmatch(name):
-                    path = Path(folder, name)
-                    yield prefix + path.relative_to(top).as_posix(), self._read(image, path)
+        for path in files_below(top):
+            yield prefix + path.relative_to(top).as_posix(), self._read(image, path)
 
     def _read(self, image: Image, path: Path) -> File:
         try:
-            # Only the executable bit: the rest of a mode is the umask of whoever checked the project out.
-            return File(0o755 if path.stat().st_mode & 0o100 else 0o644, path.read_bytes())
+            return read(path)
         except OSError as error:
             text = _("image {name}: {path} can't be read: {why}")
             raise ContextError(text.format(name=image.name, path=self._shown(path), why=error.strerror)) from None
@@ -176,6 +171,18 @@ class Contexts:
             _("{template}, line {line}: there is no variable {variable}").format(template=where, line=line, variable=variable),
             _("check its spelling in the template against the settings in docs/silverlining.example.yaml"),
         )
+
+
+def files_below(top: Path) -> Iterator[Path]:
+    """The files of a directory that are part of what runs."""
+    for folder, folders, names in os.walk(top):
+        folders[:] = sorted(set(folders) - SKIPPED_DIRECTORIES)
+        yield from (Path(folder, name) for name in names if not SKIPPED_FILES.fullmatch(name))
+
+
+def read(path: Path) -> File:
+    """A file as an image gets it. Only the executable bit counts: the rest of a mode is the umask of whoever checked the project out."""
+    return File(0o755 if path.stat().st_mode & 0o100 else 0o644, path.read_bytes())
 
 
 def host_files(build: BuildSettings, environ: Mapping[str, str]) -> dict[str, File]:

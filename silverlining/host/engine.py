@@ -21,6 +21,8 @@ from .endpoint import Endpoint, find
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from .ssh.link import Link
+
 OLDEST_API = (1, 41)
 NEWEST_API = (1, 45)  # What docker-py 7.2 is written for. Later engines still speak it, and 1.52 drops fields.
 POOL = 32
@@ -39,7 +41,11 @@ class Unreachable(EngineError):
 
 @dataclass(frozen=True)
 class Engine:
-    """The engine that everything of this run talks to. `environment` is for every program that is called."""
+    """The engine that everything of this run talks to. `environment` is for every program that is called.
+
+    Over SSH: `way` says how it is reached, `sudo` that programs need sudo for it, `link` is the connection (host/ssh/link.py), and
+    `streams` how many endless answers (events, logs that are followed, attached containers) can be open at once.
+    """
 
     endpoint: str
     origin: str
@@ -50,6 +56,10 @@ class Engine:
     os: str
     local: bool
     notes: tuple[str, ...] = ()
+    way: str = ""
+    sudo: bool = False
+    link: Link | None = None
+    streams: int = 1000
 
 
 def connect(settings: Settings, environ: Mapping[str, str] | None = None, home: Path | None = None) -> Engine:
@@ -167,7 +177,7 @@ def _ask(client: APIClient, endpoint: Endpoint) -> Mapping[str, Any]:
     return answer
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def chain(error: BaseException | None) -> Iterator[BaseException]:
     """The error and all that it wraps: requests and urllib3 hide the system's own error three levels deep."""
     waiting: list[object] = [error]
     seen: set[int] = set()
@@ -184,7 +194,7 @@ def _cause(error: Exception, endpoint: Endpoint) -> EngineError:
 
     from requests.exceptions import Timeout
 
-    errors = list(_chain(error))
+    errors = list(chain(error))
     named = f"{endpoint.address} ({endpoint.origin})"
     numbers = {e.errno for e in errors if isinstance(e, OSError)}
     text = str(error)

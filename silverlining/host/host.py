@@ -1,8 +1,11 @@
-"""One Docker host: its engine, its shell and its ports, the same whether it is this machine or (later) another one over SSH."""
+"""One Docker host: its engine, its shell and its ports. This machine here; another one over SSH in ssh/host.py."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +15,38 @@ from ..model.settings import Settings
 from ..model.text import _
 
 if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
     from .engine import Engine
     from .ports import Listener
 
 ROOT = Path(__file__).parents[2]
+LOOPBACK, PUBLIC = "127.0.0.1", ""
+
+
+def host_of(context: Any, settings: Settings) -> Host:
+    """The host that a task works on: this machine for Invoke's Context, the other one for Fabric's Connection."""
+    if any(kind.__module__.partition(".")[0] == "fabric" for kind in type(context).__mro__):
+        from .ssh.host import SshHost
+
+        return SshHost(context, settings)
+    return Host(context, settings)
 
 
 class Host:
-    """The host that a task works on. `context` is Invoke's Context (or Fabric's Connection)."""
+    """This machine. `name` is what it is called in an address, `remote` whether it is another machine than the one that this runs on."""
+
+    name = "localhost"
+    remote = False
 
     def __init__(self, context: Any, settings: Settings) -> None:
         self.settings = settings
         self.context = _for_real(context)
+        self.notes: list[str] = []  # what a person should be told about the way there
+        self.tools = ""  # a reference of the image `tools`, where one is there: for what the host has no program of its own
+
+    def close(self) -> None:
+        """Ends what is open to the host."""
 
     @cached_property
     def engine(self) -> Engine:
@@ -61,19 +84,42 @@ class Host:
         """Runs a command line in the host's shell; gives Invoke's Result. Programs that talk to Docker are told the engine."""
         return self.context.run(command, hide=True, warn=True, in_stream=False, env=dict(self.engine.environment), timeout=timeout)
 
-    def get(self, port: int, path: str, address: str = "127.0.0.1", timeout: float = 3, headers: dict[str, str] | None = None) -> Reply:
-        """One GET to a port of the host. Gives a Reply; `status` 0 and the reason in `text` if there is no answer."""
+    def interact(self, command: list[str]) -> int:
+        """Runs a program on the person's own terminal; gives its exit code. Raises SilverliningError where it isn't there."""
+        try:
+            return subprocess.call(command, env={**os.environ, **self.engine.environment})
+        except FileNotFoundError:
+            what = _("the command `{name}` is not there, and a shell is opened with it").format(name=command[0])
+            raise SilverliningError(what, _("invoke step00-install installs it")) from None
+
+    def forward(self, port: int) -> AbstractContextManager[int]:
+        """Makes a port of the host's loopback one of this machine's while the block runs; gives its number here."""
+        return nullcontext(port)
+
+    def await_end(self) -> None:
+        """Waits until the connection to the host ends. Raises SilverliningError then."""
+
+    def placed(self, path: Path) -> str:
+        """How a command of the host's shell names a file of the checkout, which is there from now on. Raises SilverliningError."""
+        return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+
+    def get(self, port: int, path: str, address: str = LOOPBACK, timeout: float = 3, headers: dict[str, str] | None = None) -> Reply:
+        """One GET to a port: of the host's `address`, seen from the host, or (PUBLIC) of the host as whoever runs this reaches it.
+
+        Gives a Reply; `status` 0 and the reason in `text` if there is no answer.
+        """
         return self._request("GET", port, path, address, timeout, headers or {})
 
     def post(self, port: int, path: str, body: str, timeout: float = 10) -> Reply:
         """One POST of JSON to a port of the host's loopback; answered like `get`."""
-        return self._request("POST", port, path, "127.0.0.1", timeout, {"Content-Type": "application/json"}, body)
+        return self._request("POST", port, path, LOOPBACK, timeout, {"Content-Type": "application/json"}, body)
 
     def _request(self, method: str, port: int, path: str, address: str, timeout: float, headers: dict[str, str], body: str | None = None) -> Reply:
         import http.client
 
-        connection = http.client.HTTPConnection(address, port, timeout=timeout)
+        connection = http.client.HTTPConnection(address or self.name, port, timeout=timeout)
         try:
+            self._reach(connection, address)
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return Reply(answer.status, answer.read().decode(errors="replace"), {k.lower(): v for k, v in answer.getheaders()})
@@ -81,6 +127,9 @@ class Host:
             return Reply(0, f"{type(error).__name__}: {error}", {})
         finally:
             connection.close()
+
+    def _reach(self, connection: HTTPConnection, address: str) -> None:
+        """Opens the connection where it isn't to be opened from here. Raises OSError."""
 
 
 class Reply:
@@ -93,18 +142,10 @@ class Reply:
 
 
 def _for_real(context: Any) -> Any:
-    """A context that runs commands even under `invoke --dry`: facts must be read, or the plan would be made of blanks.
-
-    Raises SilverliningError for Fabric's Connection: what it stands for is another machine, and nothing may be done to this one instead.
-    """
+    """A context that runs commands even under `invoke --dry`: facts must be read, or the plan would be made of blanks."""
     from invoke import Context
     from invoke.runners import Local
 
-    if any(kind.__module__.partition(".")[0] == "fabric" for kind in type(context).__mro__):
-        raise SilverliningError(
-            _("{host} is another machine, and Silverlining works only on the one that it runs on; nothing was done").format(host=context.host),
-            _("log in there and run `./invoke TASK` in a checkout on that machine"),
-        )
     if not isinstance(context, Context):
         return context
 

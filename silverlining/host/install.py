@@ -178,15 +178,18 @@ def carry_out(shell: Shell, todo: InstallPlan, say: Callable[[str], None]) -> No
         )
 
 
+def as_root(command: str, password: str | None) -> tuple[str, str | None]:
+    """The command line that does `command` as root, and what it must be given as its input: None without a password."""
+    if password is None:
+        return f"LC_ALL=C sudo -n {command}", None
+    # -k: a remembered password would leave ours to the command's own standard input.
+    return f"LC_ALL=C sudo -k -S -p '' {command}", f"{password}\n"
+
+
 def _as_root(shell: Shell, command: str, root: bool) -> Any:
     """Runs it as root. Not by the shell's own `sudo`: that one waits for ever where the password is wrong and the words come in pieces."""
-    line, words = command, None
-    if not root:
-        password = shell.config.sudo.password
-        # -k: a remembered password would leave ours to the command's own standard input.
-        line = f"LC_ALL=C sudo -n {command}" if password is None else f"LC_ALL=C sudo -k -S -p '' {command}"
-        words = None if password is None else io.StringIO(f"{password}\n")
-    result = shell.run(line, hide=True, warn=True, pty=False, in_stream=words or False)
+    line, words = (command, None) if root else as_root(command, shell.config.sudo.password)
+    result = shell.run(line, hide=True, warn=True, dry=False, pty=False, in_stream=io.StringIO(words) if words else False)
     if not root and not result.ok and (refusal := REFUSED.search(result.stderr)):
         raise EngineError(
             _("sudo refuses: {words}").format(words=refusal[0].strip()),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..model.text import _
 
 Listener = tuple[str, int, str]
-EVERYWHERE = ("0.0.0.0", "*", "[::]", "::")
+EVERYWHERE = ("0.0.0.0", "*", "[::]", "::", "")
 # The engine's own program, one for each published port; and what stands for a program that we may not see.
 PROXY = "docker-proxy"
 NAMELESS = _("a program of another user")

@@ -57,7 +57,8 @@ def pairs(mapping: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[str]:
 
 def mount_flag(mount: Mount) -> str:
     """The value of `--mount`."""
-    return f"type={mount.kind},source={mount.source},target={mount.target}" + (",readonly" if mount.read_only else "")
+    source = f",source={mount.source}" if mount.source else ""
+    return f"type={mount.kind}{source},target={mount.target}" + (",readonly" if mount.read_only else "")
 
 
 def publish_flag(port: tuple[str, int, int]) -> str:
@@ -100,6 +101,14 @@ def run(c: Container) -> Argv:
         c.image.reference,
         c.command,
     )
+
+
+def bring_up(c: Container) -> tuple[Argv, ...]:
+    """What makes a container run: `docker run`, or, where something is copied into it first, that in three commands."""
+    if not c.copies:
+        return (run(c),)
+    create = docker("create", [word for word in run(c)[2:] if word != "--detach"])
+    return create, *(docker("cp", f"{copy.source}/.", f"{c.name}:{copy.target}") for copy in c.copies), docker("start", c.name)
 
 
 def remove(name: str) -> tuple[Argv, ...]:
@@ -153,11 +162,11 @@ def commands(action: Action) -> tuple[Argv, ...]:
             mounts = flags("--mount", (f"type=volume,source={v},target=/v/{v}" for v in volumes))
             return (helper(mounts, tools.reference, "sh", "-c", FORGET),)
         case Run(container=c):
-            return (run(c),)
+            return bring_up(c)
         case Replace(old=old, container=c, hold=None):
-            return (*remove(old.name), run(c))
+            return (*remove(old.name), *bring_up(c))
         case Replace(old=old, container=c, hold=Hold() as hold):
-            return (nft(hold, hold.begin), *remove(old.name), run(c), nft(hold, hold.end))
+            return (nft(hold, hold.begin), *remove(old.name), *bring_up(c), nft(hold, hold.end))
         case Remove(old=old):
             return remove(old.name)
         case Start(container=c):

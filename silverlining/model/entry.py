@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from .stack import Stack
 
+Entry = tuple[str, int, str]
 
-def entry_of(stack: Stack) -> tuple[str, int, str] | None:
-    """(address, port, path) by which the stack is asked whether it serves, without changing anything; None if nothing serves."""
+
+def entry_of(stack: Stack) -> Entry | None:
+    """(address, port, path) by which the stack is asked whether it serves, without changing anything; None if nothing serves.
+
+    The address is as host/host.py's `get` takes it: "" for a public port, the loopback's or the virtual one else.
+    """
     if stack.topology.entry is None:
         return None
     setting, path = stack.topology.entry
-    return ("127.0.0.1", getattr(stack.settings.ports, setting), path) if setting else (stack.vip, 8000, path)
+    if not setting:
+        return stack.vip, 8000, path
+    port = getattr(stack.settings.ports, setting)
+    return next(address for c in stack.containers for address, outside, _inside in c.ports if outside == port), port, path
 
 
-def url_of(stack: Stack) -> str:
-    """The address to open; "" if nothing serves."""
+def url_of(stack: Stack, host: str = "localhost") -> str:
+    """The address to open, on the host or (a public port) on whatever reaches it as `host`; "" if nothing serves."""
     entry = entry_of(stack)
-    if entry is None:
-        return ""
+    return address_of(entry, "/", host) if entry else ""
+
+
+def address_of(entry: Entry, path: str, host: str = "localhost") -> str:
+    """The address of a page where an entry is; `host` stands for a public one."""
     address, port, _path = entry
-    host = "localhost" if address == "127.0.0.1" else address
-    return f"http://{host}/" if port == 80 else f"http://{host}:{port}/"
+    name = {"": host, "127.0.0.1": "localhost"}.get(address, address)
+    return f"http://{name}{path}" if port == 80 else f"http://{name}:{port}{path}"

@@ -40,5 +40,17 @@ class Busy(SilverliningError):
     """Another writer holds the lock of this stack."""
 
 
+class HostUnreachable(SilverliningError):
+    """The docker host, or a gateway on the way to it, can't be reached over SSH, or doesn't speak it."""
+
+
+class AccessRefused(SilverliningError):
+    """The docker host, or a gateway on the way to it, doesn't let this user in with what was tried."""
+
+
+class HostKeyRefused(SilverliningError):
+    """The key that a host has shown is changed, revoked or not known; nothing was sent to it."""
+
+
 class FileRefused(SilverliningError):
     """A file of ours (a bundle, a backup) can't be written, or can't be read or trusted; nothing was done with it."""

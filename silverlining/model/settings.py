@@ -83,6 +83,7 @@ class ImageSettings:
     confd_release: str
     confd_sha256: str
     bundle: str = ""
+    stream: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,14 @@ class BuildSettings:
     apt_sources: str
     pip_index: str
     ca_bundle: str
+
+
+@dataclass(frozen=True)
+class SshSettings:
+    """What `fab` does about host keys that nobody knows yet, and about many hosts."""
+
+    accept_new_host_key: bool
+    hosts_at_once: int
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,7 @@ class Settings:
     haproxy: HAProxySettings
     images: ImageSettings
     build: BuildSettings
+    ssh: SshSettings
 
 
 FREE_FORM = {"images.references"}
@@ -118,7 +128,7 @@ FREE_FORM = {"images.references"}
 LIMITS = {"counts.ping-app": 90, "counts.redis-slave": 9, "counts.sentinel": 9}
 POSITIVE = (
     *("deadline", "health.interval", "redis.down_after", "redis.failover_timeout"),
-    *("app.cpus", "app.redis_deadline", "app.threads", "haproxy.maxconn", "haproxy.check"),
+    *("app.cpus", "app.redis_deadline", "app.threads", "haproxy.maxconn", "haproxy.check", "ssh.hosts_at_once"),
 )
 
 

@@ -11,12 +11,14 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from . import labels
-from .service import Health, Service
+from .service import Bind, Health, Service
 from .settings import Settings
 from .topology import Topology
 
 VIP = 9
 FIRST_DYNAMIC = 128
+# What a service writes as the source of a bind that is the application's own directory.
+CODE = "{code}"
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 
 
@@ -37,6 +39,23 @@ class Mount:
     source: str
     target: str
     read_only: bool
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A directory of the machine where this runs whose content goes to `target` before the container starts; `digest` stands for that content."""
+
+    source: str
+    target: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """The application's directory. Without a `digest` it is mounted from where it is; with one the docker host can't, and it is copied there."""
+
+    path: str
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,14 +117,17 @@ class Container:
     restart: str
     stop_signal: str
     stop_grace: int
+    copies: tuple[Copy, ...] = ()
 
     @cached_property
     def spec(self) -> str:
         """Hash of the definition: 12 hex digits. The step that made it, and the rung the image came by, are not part of it."""
         facts = asdict(self) | {"log": LOG_OPTIONS}
-        for aside in ("step", "after", "mend"):
+        for aside in ("step", "after", "mend", "copies"):
             del facts[aside]
         facts["image"] = self.image.fingerprint
+        if self.copies:
+            facts["copies"] = [(copy.target, copy.digest) for copy in self.copies]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -179,22 +201,22 @@ def count_of(service: Service, settings: Settings) -> int:
     return settings.counts[service.name] if service.scaled else service.count
 
 
-def resolve(topology: Topology, settings: Settings, subnet: str, images: Mapping[str, ImageRef], code: str) -> Stack:
-    """Makes the topology concrete. `code` is the directory on the docker host that step03 mounts. Raises KeyError without an image."""
+def resolve(topology: Topology, settings: Settings, subnet: str, images: Mapping[str, ImageRef], code: Code) -> Stack:
+    """Makes the topology concrete. `code` is what step03 runs without an image of its own. Raises KeyError without an image."""
     name = settings.stack
     network = Network(name, subnet, tuple(labels.network(name).items()))
-    fill = _placeholders(topology, settings, subnet, code)
+    fill = _placeholders(topology, settings, subnet)
     containers = tuple(
-        _container(topology, service, index, settings, network, images[service.image], fill)
+        _container(topology, service, index, settings, network, images[service.image], fill, code)
         for service in topology.services
         for index in range(1, count_of(service, settings) + 1)
     )
-    names = {m.source for c in containers for m in c.mounts if m.kind == "volume"}
+    names = {m.source for c in containers for m in c.mounts if m.kind == "volume" and m.source}
     volumes = tuple(NamedVolume(v, tuple(labels.volume(name, v.removeprefix(f"{name}-"), subnet).items())) for v in sorted(names))
     return Stack(name, topology, settings, network, volumes, containers, images["tools"])
 
 
-def _placeholders(topology: Topology, settings: Settings, subnet: str, code: str) -> dict[str, str]:
+def _placeholders(topology: Topology, settings: Settings, subnet: str) -> dict[str, str]:
     reals = []
     if topology.has("ping-app"):
         app = topology.service("ping-app")
@@ -203,19 +225,19 @@ def _placeholders(topology: Topology, settings: Settings, subnet: str, code: str
         "stack": settings.stack,
         "vip": address_of(subnet, VIP),
         "reals": ",".join(reals),
-        "code": code,
         "allowed_hosts": ",".join(settings.app.allowed_hosts),
         "redis_deadline": f"{settings.app.redis_deadline:g}",
     }
 
 
 def _container(
-    topology: Topology, service: Service, index: int, settings: Settings, network: Network, image: ImageRef, fill: Mapping[str, str]
+    topology: Topology, service: Service, index: int, settings: Settings, network: Network, image: ImageRef, fill: Mapping[str, str], code: Code
 ) -> Container:
     stack = settings.stack
     name = container_name(stack, service.name, index)
     mounts = [Mount("volume", f"{stack}-{v.shared}" if v.shared else name, v.target, v.read_only) for v in service.volumes]
-    mounts += [Mount("bind", b.source.format_map(fill), b.target, b.read_only) for b in service.binds]
+    copied = [b for b in service.binds if b.source == CODE and code.digest]
+    mounts += [_bind(b, "" if b in copied else code.path) for b in service.binds]
     numbered = (f"{service.numbered_alias}{index}",) if service.numbered_alias else ()
     return Container(
         name=name,
@@ -248,7 +270,14 @@ def _container(
         restart=service.restart,
         stop_signal=service.stop_signal,
         stop_grace=service.stop_grace,
+        copies=tuple(Copy(code.path, b.target, code.digest) for b in copied),
     )
+
+
+def _bind(bind: Bind, code: str) -> Mount:
+    # Without a path, a volume without a name: it goes with its container, and takes the copy although the rest is read-only.
+    source = bind.source.format(code=code)
+    return Mount("bind", source, bind.target, bind.read_only) if source else Mount("volume", "", bind.target, False)
 
 
 def container_name(stack: str, service: str, index: int) -> str:

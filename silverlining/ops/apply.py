@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from ..host import code
 from ..host.exec import demand, pause
 from ..host.helpers import run_helper
 from ..host.observe import redis_fields
@@ -111,6 +113,8 @@ class Applier:
 
         report(_("starting"))
         self.client.create_container(**creation(self.client, c))
+        for copy in c.copies:
+            self.client.put_archive(c.name, copy.target, code.packed(Path(copy.source)))
         try:
             self.client.start(c.name)
         except APIError as error:
@@ -234,7 +238,7 @@ def creation(client: Any, c: Container) -> dict[str, Any]:
             network_mode=c.network,
             links=dict(c.links) or None,
             port_bindings={inside: (address, outside) if address else outside for address, outside, inside in c.ports},
-            mounts=[Mount(m.target, m.source, type="bind" if m.kind == "bind" else "volume", read_only=m.read_only) for m in c.mounts],
+            mounts=[Mount(m.target, m.source or None, type="bind" if m.kind == "bind" else "volume", read_only=m.read_only) for m in c.mounts],
             tmpfs=list(c.tmpfs) or None,
             read_only=c.read_only,
             cap_drop=["ALL"],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..host.exec import execute
-from ..model.entry import entry_of
+from ..model.entry import address_of, entry_of
 from ..model.errors import EngineError
 from ..model.lesson import Check
 from ..model.text import _, _n
@@ -92,7 +92,7 @@ def serves(scene: Scene) -> Result:
         return Result("serves", False, _("an address that serves"), _("this step has none"))
     address, port, path = entry
     reply = scene.host.get(port, path, address)
-    url = f"http://{address}:{port}{path}"
+    url = address_of(entry, path, scene.host.name)
     seen = f"{reply.status} {reply.text.strip()[:120]}" if reply.status != 200 else "200"
     return Result(
         "serves", reply.status == 200, _("200 from {url}").format(url=url), seen, _("invoke status; docker logs of the container that serves")

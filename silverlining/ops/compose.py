@@ -88,11 +88,11 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
 
 def compose_words(desk: Desk, stack: Stack) -> dict[str, str]:
     """What the lesson's placeholders {compose}, {compose_file}, {register} and {scale} stand for."""
-    file = program.file_path()
+    file = desk.host.placed(program.file_path())
     prefix = program.find(desk.host, desk.store, dry=desk.dry).prefix(file)
     scale = " ".join(f"{name}={count}" for name, count in counts(stack).items())
     # The lesson is played where the person stands, which may be outside of the checkout.
-    places = {"compose_file": program.shown(file), "register": program.shown(file.with_name(SCRIPT))}
+    places = {"compose_file": file, "register": desk.host.placed(program.file_path().with_name(SCRIPT))}
     return {"compose": prefix, "scale": scale, **places}
 
 

@@ -37,13 +37,18 @@ class Hands:
         self.desk, self.stack, self.seen = desk, stack, seen
         self.client: Any = desk.host.client
         self.applier = Applier(self.client, stack)
-        self.prefix = compose.prefix(file_path())
+        self.program = compose
         self.dry = False
         self.still_ours = still_ours
         wanted = specs(stack)
         self.ours = [c for c in seen.containers if not c.compose]
         self.stale = {c.service for c in seen.containers if c.compose and c.service != SECRETS and not stands(stack, c, wanted)}
         self.broken = {service for service in wanted if _gap(seen, service)}
+
+    @property
+    def prefix(self) -> str:
+        """What stands in front of Compose's own words in the host's shell."""
+        return self.program.prefix(self.desk.host.placed(file_path()))
 
     def compose(self, *words: str) -> None:
         """One Compose command on the file."""
@@ -139,7 +144,7 @@ class Hands:
         """Runs the script that stands beside the file, and awaits that HAProxy has the servers."""
         if not self.show(("sh", SCRIPT)):
             return
-        script = shlex.quote(str(file_path().with_name(SCRIPT)))
+        script = self.desk.host.placed(file_path().with_name(SCRIPT))
         result = self.desk.host.shell(f"COMPOSE={shlex.quote(self.prefix)} sh {script}", timeout=float(self.desk.settings.deadline))
         if not result.ok:
             raise SilverliningError(_("{script} failed: {words}").format(script=SCRIPT, words=result.stderr.strip()), _("invoke status"))

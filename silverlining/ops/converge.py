@@ -14,7 +14,7 @@ from ..model.actions import Action, Plan
 from ..model.audit import tally
 from ..model.brief import brief
 from ..model.commands import commands, line, title
-from ..model.entry import entry_of
+from ..model.entry import address_of, entry_of
 from ..model.errors import SilverliningError, Unhealthy
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
@@ -121,11 +121,14 @@ def fetch_images(desk: Desk, names: tuple[str, ...]) -> dict[str, ImageRef]:
     with desk.voice.progress(slow=True) as board:
 
         def show(progress: Any) -> None:
-            bundle = progress.rung == "bundle"
-            name = (_("bundle {name}") if bundle else _("image {name}")).format(name=progress.image)
+            large = {"bundle": _("bundle {name}"), "streamed": _("{name} from this machine")}.get(progress.rung)
+            name = (large or _("image {name}")).format(name=progress.image)
             if progress.state == "done":
-                board.done(name, progress.rung)
-            elif bundle:
+                board.done(name, progress.rung if progress.rung != "streamed" else f"{progress.rung}: {progress.step}")
+            elif progress.state == "failed" and progress.rung == "streamed":
+                board.dropped(name)
+                desk.voice.note(_("nothing from this machine's engine: {why}").format(why=progress.step))
+            elif large:
                 board.amount(name, progress.step)
             else:
                 board.update(name, f"{progress.rung}: {progress.step}")
@@ -268,13 +271,12 @@ def await_serving(desk: Desk, stack: Stack) -> None:
     if entry is None:
         return
     address, port, path = entry
+    where = address_of(entry, path, desk.host.name).removeprefix("http://")
     end = time.monotonic() + float(desk.settings.deadline)
     while (reply := desk.host.get(port, path, address)).status != 200:
         if time.monotonic() > end:
             raise Unhealthy(
-                _("http://{address}:{port}{path} does not serve: {words}").format(
-                    address=address, port=port, path=path, words=f"{reply.status} {reply.text[:200]}"
-                ),
+                _("http://{where} does not serve: {words}").format(where=where, words=f"{reply.status} {reply.text[:200]}"),
                 _("invoke status, then invoke check"),
             )
         time.sleep(0.05)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..console.voice import Voice
-from ..host.host import ROOT, Host
+from ..host.host import ROOT, host_of
 from ..model.errors import Conflict, SilverliningError
 from ..model.observed import Observed, choose_subnet
 from ..model.settings import Settings, load
-from ..model.stack import Container, ImageRef, Stack, resolve, template_variables
+from ..model.stack import Code, Container, ImageRef, Stack, resolve, template_variables
 from ..model.text import _
 from ..model.topology import Topology
 
@@ -61,7 +61,7 @@ class Desk:
     ) -> None:
         self.settings = settings
         self.voice = voice
-        self.host = Host(context, settings)
+        self.host = host_of(context, settings)
         self.dry = dry
         self.yes = yes
         self.play = play
@@ -117,6 +117,14 @@ class Desk:
             raise SilverliningError(_("the course can't run here: {names}").format(names=", ".join(one.name for one in bad)), bad[0].hint)
 
     @cached_property
+    def code(self) -> Code:
+        """The application's directory as the docker host gets it: mounted, or copied where it is another machine."""
+        from ..host.code import digest
+
+        path = ROOT / "app"
+        return Code(str(path)) if self.host.engine.local else Code(str(path), digest(path))
+
+    @cached_property
     def store(self) -> Any:
         """The images of the host."""
         return self.image_store(self.host.client)
@@ -124,12 +132,21 @@ class Desk:
     def image_store(self, client: Any) -> Any:
         """The images of an engine; without one (None) only what the checkout and the settings say of them can be asked."""
         from ..host.images import ImageStore
+        from ..host.stream import Source
 
-        return ImageStore(client, ROOT, self.settings, template_variables(self.settings), report=self._image_progress)
+        source = Source(self._own_engine) if self.host.remote and self.settings.images.stream else None
+        return ImageStore(client, ROOT, self.settings, template_variables(self.settings), report=self._image_progress, source=source)
+
+    def _own_engine(self) -> Any:
+        """The engine of the machine on which the tool runs. The setting docker_host is about the docker host, which is another one."""
+        from ..host.engine import connect
+
+        return connect(replace(self.settings, docker_host="")).client
 
     def look_anew(self) -> None:
         """Forgets what is read once in a run: files and ports, which change while a walkthrough stands open for an hour."""
         self.__dict__.pop("store", None)
+        self.__dict__.pop("code", None)
         self.host.forget_listeners()
 
     def _image_progress(self, progress: Any) -> None:
@@ -167,7 +184,7 @@ class Desk:
         """The topology made concrete for this host, in `subnet` or the one that choose_subnet finds. Raises Conflict when none is free."""
         from ..model.compose import STEP, settle
 
-        stack = resolve(topology, self.settings, subnet or choose_subnet(self.settings, seen), images, str(ROOT / "app"))
+        stack = resolve(topology, self.settings, subnet or choose_subnet(self.settings, seen), images, self.code)
         if self.scaling:
             before, after = self.scaling
             if seen.scaled not in (before, after):
@@ -183,5 +200,5 @@ class Desk:
         full = steps.load("step05-sentinel").TOPOLOGY
         known = dict.fromkeys(self.image_names(full), images["tools"]) | dict(images)
         widest = Settings(**{**vars(self.settings), "counts": {**self.settings.counts, "redis-slave": 9}})
-        stack = resolve(full, widest, choose_subnet(self.settings, seen), known, str(ROOT / "app"))
+        stack = resolve(full, widest, choose_subnet(self.settings, seen), known, self.code)
         return {c.name: c for c in stack.containers if c.service.startswith("redis")}

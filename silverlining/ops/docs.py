@@ -23,7 +23,7 @@ from ..model.observed import Observed
 from ..model.plan import plan
 from ..model.pretend import standing
 from ..model.recording import RecordedAct, Recording, leaks, recorded, stale
-from ..model.stack import ImageRef, Stack, count_of, resolve
+from ..model.stack import Code, ImageRef, Stack, count_of, resolve
 from ..model.text import _
 from .desk import Desk, read_settings
 from .run import bring_about, known
@@ -96,7 +96,7 @@ def changes(name: str) -> list[str]:
 
 def _stack(name: str) -> Stack:
     images = {image: ImageRef(image, IMAGES[image].repository, image) for image in IMAGES}
-    return resolve(steps.load(name).TOPOLOGY, read_settings({}, DOCS / "none", {}), SUBNET, images, f"{CHECKOUT}/app")
+    return resolve(steps.load(name).TOPOLOGY, read_settings({}, DOCS / "none", {}), SUBNET, images, Code(f"{CHECKOUT}/app"))
 
 
 def _step(name: str) -> Step:

@@ -17,7 +17,7 @@ def ensure_engine(desk: Desk) -> str:
     facts = desk.host.engine
     words = {"version": facts.version, "endpoint": facts.endpoint, "origin": facts.origin}
     desk.voice.ok(_("engine {version} answers at {endpoint} ({origin})").format(**words))
-    for note in facts.notes:
+    for note in (*desk.host.notes, *facts.notes):
         desk.voice.note(note)
     return result
 
@@ -38,7 +38,7 @@ def missing_engine(desk: Desk) -> str:
 def _bring_up(desk: Desk) -> bool:
     from ..host.install import carry_out, look, plan
 
-    shell = desk.host.context
+    shell = desk.host.outside
     todo = plan(look(shell))
     desk.voice.title(_n("Plan: {count} command", "Plan: {count} commands", len(todo.steps)))
     for line in todo.lines():

@@ -6,13 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import steps
 
+from ..host.host import LOOPBACK, PUBLIC
+from ..host.ports import EVERYWHERE
+from ..model.entry import Entry, address_of
 from ..model.errors import SilverliningError
 from ..model.observed import SeenContainer
-from ..model.stack import VIP, address_of
+from ..model.stack import VIP
+from ..model.stack import address_of as host_number
 from ..model.text import _
 from .desk import Desk
 from .standing import chosen
@@ -36,16 +41,33 @@ TEXT_BROWSERS = ("lynx", "w3m", "links", "links2", "elinks", "www-browser", "bro
 def open_service(desk: Desk, name: str) -> dict[str, Any]:
     """Prints the address of what `name` stands for and shows it in a browser where there is one. Raises SilverliningError."""
     name = name.strip().lower()
-    url = address(desk, name, {c.service: c for c in reversed(chosen(desk))})
+    where, port, path = address(desk, name, {c.service: c for c in reversed(chosen(desk))})
+    url = address_of((where, port, path), path, desk.host.name)
+    if not desk.host.remote or where == PUBLIC:
+        return {"service": name, "url": url, "browser": _show(desk, url)}
+    if where != LOOPBACK:
+        raise SilverliningError(_("{url} is an address inside the docker host").format(url=url), _("there: `curl {url}`").format(url=url))
+    if desk.json:
+        raise SilverliningError(_("{url} is reached by the connection, which must stay open").format(url=url), _("leave --json out"))
+    with desk.host.forward(port) as here:
+        url = address_of((where, here, path), path)
+        _show(desk, url)
+        desk.voice.note(_("carried to {host} as long as this runs; Ctrl-C ends it").format(host=desk.host.name))
+        with suppress(KeyboardInterrupt):
+            desk.host.await_end()
+    return {"service": name, "url": url, "browser": False}
+
+
+def _show(desk: Desk, url: str) -> bool:
     desk.voice.write(url)
     shown = desk.voice.terminal and not desk.json and browser_there(os.environ) and browse(url)
     if shown:
         desk.voice.note(_("your browser opens it"))
-    return {"service": name, "url": url, "browser": shown}
+    return shown
 
 
-def address(desk: Desk, name: str, there: Mapping[str, SeenContainer]) -> str:
-    """The address of what `name` stands for, with the port that is published now. Raises SilverliningError."""
+def address(desk: Desk, name: str, there: Mapping[str, SeenContainer]) -> Entry:
+    """Where what `name` stands for, with the port that is published now. Raises SilverliningError."""
     service, setting, path = PAGES.get(name, (name, None, "/"))
     if name in ENTRIES or (name in ("ping-app", "lvs") and name in there):
         service = next((one for one in IN_FRONT if one in there), name)
@@ -59,18 +81,17 @@ def address(desk: Desk, name: str, there: Mapping[str, SeenContainer]) -> str:
     if not container.running:
         raise SilverliningError(_("{name} does not run: {state}").format(name=container.name, state=container.state), _("invoke deploy-all mends it"))
     if not setting:
-        return f"http://{address_of(container.address.rsplit('.', 1)[0] + '.0/24', VIP)}:8000{path}"
-    return f"http://{_published(desk, container, setting)}{path}"
+        return host_number(container.address.rsplit(".", 1)[0] + ".0/24", VIP), 8000, path
+    return _published(desk, container, setting, path)
 
 
-def _published(desk: Desk, container: SeenContainer, setting: str) -> str:
-    """Host and port as they are published now: the setting may have changed since."""
+def _published(desk: Desk, container: SeenContainer, setting: str, path: str) -> Entry:
+    """The address and port as they are published now: the setting may have changed since."""
     services = [s for name in steps.NAMES for s in steps.load(name).TOPOLOGY.services if s.name == container.service]
     inside = {port.container for service in services for port in service.ports if port.setting == setting}
     bindings = desk.host.client.inspect_container(container.id)["NetworkSettings"]["Ports"] or {}
     for binding in (one for port in inside for one in bindings.get(f"{port}/tcp") or ()):
-        host, outside = "localhost" if setting in ("web", "app") else "127.0.0.1", binding["HostPort"]
-        return host if outside == "80" else f"{host}:{outside}"
+        return "" if binding["HostIp"] in EVERYWHERE else binding["HostIp"], int(binding["HostPort"]), path
     raise SilverliningError(_("{name} publishes no port for this").format(name=container.name), _("invoke status shows what stands"))
 
 

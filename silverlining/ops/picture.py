@@ -18,7 +18,7 @@ from ..model.errors import EngineError, SilverliningError
 from ..model.images import IMAGES
 from ..model.observed import Observed, choose_subnet
 from ..model.settings import Settings
-from ..model.stack import ImageRef, Stack, resolve
+from ..model.stack import Code, ImageRef, Stack, resolve
 from ..model.text import _
 from .desk import Desk, read_settings
 
@@ -33,7 +33,7 @@ def stack_of(settings: Settings, step_name: str) -> Stack:
     topology = _module(step_name).TOPOLOGY
     names = {*(service.image for service in topology.services), "tools"}
     images = {name: ImageRef(name, IMAGES[name].official or IMAGES[name].repository, name) for name in names}
-    return resolve(topology, settings, choose_subnet(settings, Observed(settings.stack)), images, "app")
+    return resolve(topology, settings, choose_subnet(settings, Observed(settings.stack)), images, Code("app"))
 
 
 def before_of(step_name: str) -> str:
@@ -134,7 +134,7 @@ def _grown(desk: Desk, stack: Stack, seen: Observed) -> Stack:
         return stack
     settings = replace(stack.settings, counts={**stack.settings.counts, **there})
     images = {c.image.name: c.image for c in stack.containers} | {"tools": stack.tools}
-    grown = resolve(stack.topology, settings, stack.network.subnet, images, "app")
+    grown = resolve(stack.topology, settings, stack.network.subnet, images, Code("app"))
     addresses = {c.name: c.address for c in seen.containers if c.address}
     return replace(grown, containers=tuple(replace(c, address=addresses.get(c.name, c.address)) for c in grown.containers))
 
@@ -159,7 +159,7 @@ def _like(stack: Stack, step_name: str) -> Stack:
     other = stack_of(stack.settings, step_name)
     own = {c.image.name: c.image for c in stack.containers}
     images = {"tools": stack.tools} | {c.image.name: c.image for c in other.containers} | own
-    return resolve(other.topology, stack.settings, stack.network.subnet, images, "app")
+    return resolve(other.topology, stack.settings, stack.network.subnet, images, Code("app"))
 
 
 def _aside(desk: Desk, words: str) -> None:

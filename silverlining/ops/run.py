@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import steps
 
-from ..model.entry import url_of
+from ..host.host import LOOPBACK
+from ..model.entry import address_of, entry_of
 from ..model.errors import EngineError, SilverliningError
 from ..model.lesson import Lesson
 from ..model.scale import words
 from ..model.service import SECRETS
+from ..model.stack import Stack
 from ..model.text import _
 from ..model.topology import Topology
 from . import checks
@@ -81,7 +83,7 @@ def deploy_all(desk: Desk) -> None:
         desk.voice.note(_("nothing to do: everything stands as it should"))
     desk.voice.title(_("What stands"))
     table(desk, outcome.now, asked=True)
-    desk.voice.note(_("open {url}").format(url=url_of(outcome.stack)))
+    say_where(desk, outcome.stack)
 
 
 def _close(desk: Desk, outcome: Outcome) -> None:
@@ -90,7 +92,20 @@ def _close(desk: Desk, outcome: Outcome) -> None:
     if outcome.stack.containers:
         desk.voice.title(_("What stands now"))
         desk.voice.write(draw(outcome.stack, desk.voice.width))
-    if url := url_of(outcome.stack):
+    say_where(desk, outcome.stack)
+
+
+def say_where(desk: Desk, stack: Stack) -> None:
+    """The address to open, from where the person is."""
+    entry = entry_of(stack)
+    if entry is None:
+        return
+    url = address_of(entry, "/", desk.host.name)
+    if desk.host.remote and entry[0] == LOOPBACK:
+        words = _("open {url} on {host}; from here: invoke open {service}")
+        service = next(c.service for c in stack.containers if any(outside == entry[1] for _address, outside, _inside in c.ports))
+        desk.voice.note(words.format(url=url, host=desk.host.name, service=service))
+    else:
         desk.voice.note(_("open {url}").format(url=url))
 
 

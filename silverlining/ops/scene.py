@@ -24,6 +24,7 @@ class Scene:
         self.desk = desk
         self.stack = stack
         self.host = desk.host
+        self.host.tools = stack.tools.reference
         self.client: Any = desk.host.client
         self.voice = desk.voice
         self._seen: Observed | None = None

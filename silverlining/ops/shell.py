@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-
 from ..console.keys import on_terminal, restored
 from ..model.errors import SilverliningError
 from ..model.text import _
@@ -20,12 +16,10 @@ def open_shell(desk: Desk, container_name: str) -> int:
     command = ["docker", "exec", "--interactive", "--tty", container_name, "sh"]
     if not (on_terminal() and desk.voice.terminal):
         raise SilverliningError(_("a shell needs a terminal"), _("docker exec {name} COMMAND runs one command without").format(name=container_name))
-    if not shutil.which("docker"):
-        raise SilverliningError(_("the command `docker` is not there, and a shell is opened with it"), _("invoke step00-install installs it"))
     _refuse_unless_running(desk, container_name)
     desk.voice.command(" ".join(command))
     with restored():
-        return subprocess.call(command, env={**os.environ, **desk.host.engine.environment})
+        return desk.host.interact(command)
 
 
 def _refuse_unless_running(desk: Desk, name: str) -> None:

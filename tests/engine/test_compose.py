@@ -19,7 +19,7 @@ from silverlining.console.voice import Voice
 from silverlining.host import compose
 from silverlining.ops.desk import Desk, read_settings
 desk = Desk(Context(), read_settings({}), Voice(quiet=True))
-print(compose.find(desk.host, desk.store).prefix(compose.file_path()))
+print(compose.find(desk.host, desk.store).prefix(desk.host.placed(compose.file_path())))
 """
 
 

@@ -13,10 +13,11 @@ import steps
 from silverlining.model import pretend
 from silverlining.model.observed import Observed, SeenContainer
 from silverlining.model.settings import PREFIX, Settings, load
-from silverlining.model.stack import Container, ImageRef, Stack, resolve
+from silverlining.model.stack import Code, Container, ImageRef, Stack, resolve
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "silverlining.example.yaml").read_text())
+HERE = Code("/code")
 SUBNET = "10.0.7.0/24"
 ALL = tuple(name for name in steps.NAMES if name != "step09-compose")  # step09 has step08's topology; Compose brings it up
 WITH_REDIS = tuple(name for name in ALL if steps.load(name).TOPOLOGY.has("redis-master"))
@@ -36,9 +37,9 @@ def images(edited: tuple[str, ...] = ()) -> dict[str, ImageRef]:
 
 
 @cache
-def stack(step: str, edited: tuple[str, ...] = (), subnet: str = SUBNET, **given: object) -> Stack:
+def stack(step: str, edited: tuple[str, ...] = (), subnet: str = SUBNET, code: Code = HERE, **given: object) -> Stack:
     """The stack of a step."""
-    return resolve(steps.load(step).TOPOLOGY, settings(**given), subnet, images(edited), "/code")
+    return resolve(steps.load(step).TOPOLOGY, settings(**given), subnet, images(edited), code)
 
 
 @cache

@@ -10,7 +10,7 @@ from silverlining.model import actions as do
 from silverlining.model.commands import commands, line, mount_flag, title
 from silverlining.model.hold import Hold
 from silverlining.model.plan import plan
-from silverlining.model.stack import ImageRef, Mount
+from silverlining.model.stack import Code, ImageRef, Mount
 
 from .builders import ALL, seen, stack, standing
 from .world import World
@@ -163,6 +163,13 @@ def test_all_that_docker_is_told_is_in_the_line_and_nothing_secret(step: str) ->
 
 def test_bind_mounts() -> None:
     assert mount_flag(Mount("bind", "/proc", "/host/proc", True)) == "type=bind,source=/proc,target=/host/proc,readonly"
+
+
+def test_code_that_is_copied_goes_in_before_the_container_starts() -> None:
+    container = stack("step03-redis", code=Code("/code", "0123")).of("django")[0]
+    create, copy, start = commands(do.Run(container))
+    assert create[:2] == ("docker", "create") and "--detach" not in create and "type=volume,target=/usr/src/app" in create
+    assert (copy, start) == (("docker", "cp", "/code/.", "silver-django-1:/usr/src/app"), ("docker", "start", "silver-django-1"))
 
 
 def test_every_action_of_a_big_plan_has_commands() -> None:

@@ -20,7 +20,7 @@ from silverlining.model.compose import counts, document, register_script, render
 from silverlining.model.errors import SilverliningError
 from silverlining.model.observed import Observed, RedisNode, SeenContainer, SentinelView
 from silverlining.model.service import Health
-from silverlining.model.stack import ImageRef, Stack, resolve
+from silverlining.model.stack import Code, ImageRef, Stack, resolve
 from silverlining.model.topology import Topology
 from silverlining.ops.compose import differences
 from silverlining.ops.desk import read_settings
@@ -32,7 +32,7 @@ def stack_of(topology: Topology = TOPOLOGY, image: str = "v1", **flags: str) -> 
     settings = read_settings({"stack": "cmp", "network.subnet": "10.1.2.0/24"} | flags, Path("/nowhere"), {})
     names = {service.image for service in topology.services} | {"tools"}
     refs = {name: ImageRef(name, f"silverlining/{name}:{image}", f"{name}-{image}") for name in names}
-    return resolve(topology, settings, "10.1.2.0/24", refs, "/code")
+    return resolve(topology, settings, "10.1.2.0/24", refs, Code("/code"))
 
 
 def standing(stack: Stack) -> Observed:
@@ -258,14 +258,14 @@ def find(answers: dict[str, str], store: Any = None, dry: bool = False) -> tuple
 def test_the_plugin_serves_first() -> None:
     found, host = find({"docker compose version": "v2.26.1\n", "docker-compose version": "5.5.0"})
     assert (found.argv, found.version) == (("docker", "compose"), "2.26.1") and len(host.ran) == 1
-    assert found.prefix(Path.cwd() / "compose.yaml") == "docker compose -f compose.yaml"
+    assert found.prefix("compose.yaml") == "docker compose -f compose.yaml"
 
 
 def test_the_old_python_compose_does_not_serve() -> None:
     store = store_with("packages")
     found, host = find({"docker-compose version": "1.29.2", **APT, "policy": POLICY.format("1.29.2-3"), "docker run": "2.26.1-4"}, store)
     assert found.contained and found.version == "2.26.1-4" and not any("apt-get install" in command for command in host.ran)
-    assert found.prefix(Path.cwd() / "compose.yaml") == (
+    assert found.prefix("compose.yaml") == (
         "cat compose.yaml | docker run --rm --interactive --label io.silverlining.stack=silver --label io.silverlining.helper=compose"
         " --network none --cap-drop ALL --security-opt no-new-privileges"
         " --mount type=bind,source=/run/docker.sock,target=/var/run/docker.sock silverlining/compose:1 -f -"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import termios
 from collections.abc import Iterator
 from contextlib import suppress
@@ -71,6 +72,8 @@ def test_keys_come_one_by_one_and_a_character_of_several_bytes_is_one(pair: Pair
 def test_what_was_typed_before_is_forgotten(pair: Pair) -> None:
     keys = Keys(pair.stream)
     pair.type(b"qqq\n")
+    # The kernel carries it from one end to the other in its own time.
+    assert select.select([pair.stream], [], [], 10)[0]
     with keys.waiting():
         pair.type(b"b")
         assert keys.read() == "b"

@@ -25,8 +25,10 @@ FILES = sorted((ROOT / "steps").glob("step*.py"))
 
 
 def words(step: str) -> dict[str, str]:
+    host = SimpleNamespace(placed=lambda path: path.name)
     scene: Any = SimpleNamespace(
-        stack=replace(stack(step), topology=steps.load(step).TOPOLOGY), desk=SimpleNamespace(host=None, store=None, dry=False)
+        stack=replace(stack(step), topology=steps.load(step).TOPOLOGY),
+        desk=SimpleNamespace(host=host, store=None, dry=False),
     )
     with patch.object(compose.program, "find", return_value=SimpleNamespace(prefix=lambda file: "docker compose -f compose.yaml")):
         return placeholders(scene)

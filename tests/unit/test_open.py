@@ -53,7 +53,10 @@ def desk(step: str = "step08-netdata", stream: Any = None, **states: str) -> Any
     return cast(
         Any,
         SimpleNamespace(
-            host=SimpleNamespace(client=client), voice=Voice(stream or io.StringIO()), settings=SimpleNamespace(stack="silver"), json=False
+            host=SimpleNamespace(client=client, remote=False, name="localhost"),
+            voice=Voice(stream or io.StringIO()),
+            settings=SimpleNamespace(stack="silver"),
+            json=False,
         ),
     )
 
@@ -62,11 +65,11 @@ ADDRESSES = (
     ("step08-netdata", "haproxy", "http://localhost/"),
     ("step08-netdata", "ping-app", "http://localhost/"),
     ("step08-netdata", "web", "http://localhost/"),
-    ("step08-netdata", "statistics", "http://127.0.0.1:8404/stats"),
-    ("step08-netdata", "haproxy-stats", "http://127.0.0.1:8404/stats"),
-    ("step08-netdata", "Netdata", "http://127.0.0.1:19999/"),
-    ("step08-netdata", "etcd", "http://127.0.0.1:2379/version"),
-    ("step06-haproxy", "stats", "http://127.0.0.1:8404/stats"),
+    ("step08-netdata", "statistics", "http://localhost:8404/stats"),
+    ("step08-netdata", "haproxy-stats", "http://localhost:8404/stats"),
+    ("step08-netdata", "Netdata", "http://localhost:19999/"),
+    ("step08-netdata", "etcd", "http://localhost:2379/version"),
+    ("step06-haproxy", "stats", "http://localhost:8404/stats"),
     ("step06-lvs", "ping-app", "http://10.0.7.9:8000/"),
     ("step06-lvs", "lvs", "http://10.0.7.9:8000/"),
     ("step05-sentinel", "ping-app", "http://localhost:8080/"),

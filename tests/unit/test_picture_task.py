@@ -21,7 +21,7 @@ from silverlining.ops import picture
 from silverlining.ops.desk import Desk
 from silverlining.ops.picture import before_of, picture_of, show, stack_of, write_all
 
-from .builders import ROOT, settings, stack, standing
+from .builders import HERE, ROOT, settings, stack, standing
 from .test_topology import TABLE
 
 
@@ -31,6 +31,7 @@ class Table(Desk):
     def __init__(self, seen: Observed | None = None, **more: Any) -> None:
         super().__init__(Context(), settings(network_subnet="10.0.7.0/24"), Voice(io.StringIO(), quiet=more.get("json", False)), **more)
         self.seen = seen
+        self.code = HERE
 
     def observe(self) -> Observed:
         if self.seen is None:

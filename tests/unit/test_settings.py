@@ -70,12 +70,15 @@ OTHER: dict[str, tuple[str, Any]] = {
     "haproxy.maxconn": ("99", 99),
     "haproxy.check": ("0.5", 0.5),
     "images.bundle": ("/media/stick/all.bundle", "/media/stick/all.bundle"),
+    "images.stream": ("false", False),
     "images.mirror": ("registry.example/library", "registry.example/library"),
     "images.references": ("redis=r:1,nginx=n:2", {"redis": "r:1", "nginx": "n:2"}),
     "images.confd_binary": ("/opt/confd", "/opt/confd"),
     "images.confd_release": ("https://m.example/confd.tar.gz", "https://m.example/confd.tar.gz"),
     "images.confd_sha256": ("ab12", "ab12"),
     **{f"build.{name}": ("x", "x") for name in ("mirror", "apt_sources", "pip_index", "ca_bundle")},
+    "ssh.accept_new_host_key": ("yes", True),
+    "ssh.hosts_at_once": ("2", 2),
 }
 
 
@@ -145,6 +148,10 @@ WRONG = (
     ("haproxy.check", 0),
     ("images.references", ["redis"]),
     ("images.references", {"redis": 8}),
+    ("ssh.accept_new_host_key", "maybe"),
+    ("ssh.accept_new_host_key", 1),
+    ("ssh.hosts_at_once", 0),
+    ("ssh.hosts_at_once", True),
 )
 
 

@@ -10,9 +10,9 @@ import pytest
 from silverlining.model import labels
 from silverlining.model import stack as module
 from silverlining.model.service import Health
-from silverlining.model.stack import Container, Mount, NamedVolume, template_variables
+from silverlining.model.stack import Code, Container, Copy, Mount, NamedVolume, template_variables
 
-from .builders import ALL, images, settings, stack
+from .builders import ALL, HERE, images, settings, stack
 
 LAST = stack("step08-netdata")
 
@@ -92,7 +92,7 @@ def test_servers_are_what_etcd_must_hold() -> None:
 
 def test_a_missing_image_is_an_error() -> None:
     with pytest.raises(KeyError):
-        module.resolve(LAST.topology, LAST.settings, "10.0.7.0/24", {"tools": images()["tools"]}, "")
+        module.resolve(LAST.topology, LAST.settings, "10.0.7.0/24", {"tools": images()["tools"]}, HERE)
 
 
 ASIDE = {"step": "step99", "after": ("nginx",), "mend": ("true",)}
@@ -121,7 +121,17 @@ PART: dict[str, Any] = {
     "restart": "no",
     "stop_signal": "SIGKILL",
     "stop_grace": 99,
+    "copies": (Copy("/code", "/usr/src/app", "0123"),),
 }
+
+
+def test_where_the_code_can_not_be_mounted_it_is_copied_and_its_content_counts() -> None:
+    there = stack("step03-redis", code=Code("/code", "0123")).of("django")[0]
+    assert Mount("volume", "", "/usr/src/app", False) in there.mounts
+    assert there.copies == (Copy("/code", "/usr/src/app", "0123"),)
+    assert stack("step03-redis", code=Code("/elsewhere", "0123")).of("django")[0].spec == there.spec
+    assert stack("step03-redis", code=Code("/code", "4567")).of("django")[0].spec != there.spec
+    assert "" not in {volume.name for volume in stack("step03-redis", code=Code("/code", "0123")).volumes}
 
 
 def test_every_field_is_either_part_of_the_hash_or_not() -> None:

@@ -1,0 +1,142 @@
+"""A Docker host that is reached over SSH: the same as this machine's Host, by one connection of Fabric's."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...model.settings import Settings
+from ..host import PUBLIC, Host
+from ..install import as_root
+from .connect import open_connection, prepare, way
+from .place import Workplace
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
+    from fabric import Connection
+
+    from ..engine import Engine
+    from .link import Link
+
+PATHS = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin"
+
+
+class SshHost(Host):
+    """The host behind a Connection, which is opened by the first thing that needs it."""
+
+    remote = True
+
+    def __init__(self, context: Connection, settings: Settings) -> None:
+        self.settings = settings
+        self.context = context
+        self.tools = ""
+        self.notes: list[str] = []
+        prepare(context, settings)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The host's address, as it is reached from here."""
+        return str(self.context.host)
+
+    @property
+    def behind(self) -> str:
+        """The host through which this one is reached, "" if that is none."""
+        return str(way(self.context)[-2].host) if len(way(self.context)) > 1 else ""
+
+    @cached_property
+    def link(self) -> Link:
+        """The open connection. Raises what connect.py raises."""
+        from .link import Link
+
+        self.notes += open_connection(self.context, self.settings)
+        return Link(self.context)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, resolved once. Raises EngineError."""
+        from .engine import connect
+
+        return connect(self.link, self.settings, self.password)
+
+    @property
+    def password(self) -> str | None:
+        """What `--prompt-for-sudo-password` has asked for."""
+        given = self.context.config.sudo.password
+        return None if given is None else str(given)
+
+    @property
+    def outside(self) -> Any:
+        """The shell of the host as it is, without an engine."""
+        return self.link and self.context
+
+    @cached_property
+    def _place(self) -> Workplace:
+        return Workplace(self.link)
+
+    def close(self) -> None:
+        """Ends the connection, with all that goes with it."""
+        place, link = self.__dict__.pop("_place", None), self.__dict__.pop("link", None)
+        if place:
+            place.close()
+        if link:
+            link.close()
+        self.context.close()
+
+    def shell(self, command: str, timeout: float = 60) -> Any:
+        """Runs a command line on the host, as whoever may use the engine there; gives Invoke's Result. It runs where placed files are."""
+        exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in self.engine.environment.items())
+        lines = [PATHS, f"export PATH {exports}", *([_curl(self.tools)] if self.tools else [])]
+        if place := self.__dict__.get("_place"):
+            lines.append(f"cd {shlex.quote(place.path)}")
+        line = f"sh -c {shlex.quote(chr(10).join([*lines, command]))}"
+        words = None
+        if self.engine.sudo:
+            line, words = as_root(line, self.password)
+        given = io.StringIO(words) if words else False
+        return self.context.run(line, hide=True, warn=True, dry=False, pty=False, in_stream=given, timeout=timeout)
+
+    def interact(self, command: list[str]) -> int:
+        """Runs a program of the host on the person's own terminal; gives its exit code."""
+        line = shlex.join(command)
+        if self.engine.sudo:
+            line = f"sudo {line}"  # it asks on this terminal, if it must
+        return int(self.context.run(line, hide=False, warn=True, dry=False, pty=True).exited)
+
+    @contextmanager
+    def forward(self, port: int) -> Iterator[int]:
+        """Makes a port of the host's loopback one of this machine's: the same number where it is free here. Raises SilverliningError."""
+        from .forward import Forward
+
+        with Forward(self.link, port) as forward:
+            yield forward.port
+
+    def await_end(self) -> None:
+        """Waits until the connection ends, and raises LinkLost then."""
+        while self.link.alive:
+            time.sleep(0.5)
+        self.link.check()
+
+    def placed(self, path: Path) -> str:
+        """The file's own name: it is put where commands are run. One that isn't there yet is only named."""
+        if path.exists():
+            self._place.put(path.name, path.read_bytes())
+        return shlex.quote(path.name)
+
+    def _reach(self, connection: HTTPConnection, address: str) -> None:
+        # A public port is reached as whoever runs this would reach it; one behind another host only through that.
+        if address != PUBLIC or self.behind:
+            given: Any = connection
+            given.sock = self.link.tcp(address or "127.0.0.1", connection.port)
+            given.sock.settimeout(connection.timeout)
+
+
+def _curl(tools: str) -> str:
+    """A host need not have curl: then it is taken from our image, in the host's network."""
+    return f'command -v curl >/dev/null || curl() {{ docker run --rm --network host --entrypoint curl {shlex.quote(tools)} "$@"; }}'

@@ -1,0 +1,40 @@
+"""The images of the test hosts, built on this machine's engine from our Debian bases by the same store that builds the stack's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from docker import APIClient
+
+from silverlining.host.images import ImageStore
+from silverlining.model import settings
+from silverlining.model.images import APT, BUILT, IMAGES, Image, Variant
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {
+    "trixie": ("debian", "docker.io docker-cli docker-compose iptables"),
+    "bookworm": ("debian-bookworm", "docker.io iptables"),
+    "bare": ("debian", "ca-certificates"),
+}
+
+
+def _image(name: str, base: str, packages: str) -> Image:
+    variant = Variant(BUILT, "Dockerfile", args=(("PACKAGES", packages),))
+    return Image(f"test-host/{name}", "tests/remote/image", (("BASE", base),), (APT,), variants=(variant,))
+
+
+CATALOGUE = {**IMAGES, **{f"test-host/{name}": _image(name, *made) for name, made in PACKAGES.items()}}
+
+
+def example() -> Any:
+    """The settings' defaults."""
+    return yaml.safe_load((ROOT / "docs" / "silverlining.example.yaml").read_text())
+
+
+def make(api: APIClient, *variants: str) -> dict[str, str]:
+    """The references of these variants of PACKAGES, built where they are missing."""
+    wanted = settings.load(example())
+    got = ImageStore(api, ROOT, wanted, {}, catalogue=CATALOGUE).resolve([f"test-host/{name}" for name in variants])
+    return {name: got[f"test-host/{name}"].reference for name in variants}

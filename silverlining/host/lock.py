@@ -7,11 +7,13 @@ Since only the holder of the lock changes anything, the container also writes th
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
 import secrets
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -33,6 +35,7 @@ HOLDER, LOGIN, PID, COMMAND, OP = (f"io.silverlining.lock.{word}" for word in ("
 STALE = 3.0  # seconds that a lock may be seen without running before it counts as left behind
 GRACE = 1.0  # seconds that a running lock is watched before its holder counts as at work: who has just let go still shows for a moment
 PATIENCE = 20  # seconds until a lock that never settles is given up
+FAREWELL = 5  # seconds for the engine to remove the container of a lock that was let go of
 BEAT = 0.05  # seconds between two looks at a lock that is about to start or to go
 
 
@@ -133,7 +136,8 @@ class Lock:
         self._client, self._stack, self._image, self._silence = client, stack, image, silence
         self._holder, self._login, self._version = holder or me(), login, version
         self._command, self._pid = command or audit.command_of(sys.argv), str(os.getpid())
-        self._op = self._id = self._last = ""
+        self._op = self._id = ""
+        self._going: threading.Thread | None = None
         self._input: Lifeline | None = None
         self.changed: dict[str, int] = {}
 
@@ -180,12 +184,17 @@ class Lock:
             )
 
     def release(self, error: BaseException | None = None) -> None:
-        """Lets go; the trail is told how it ended. The name is free a moment later, when the engine has removed the container: see `gone`."""
+        """Lets go; the trail is told how it ended. The name is free when the engine has removed the container: this program's end waits for that."""
         held, self._input = self._input, None
         if held is None:
             return
+        alive = not held.ended()
         held.close(self._ending(error))
-        self._last, self._id = self._id, ""
+        if alive:
+            self._going = threading.Thread(target=self._see_off, args=(self._id,), daemon=True)
+            self._going.start()
+            atexit.register(self.gone)
+        self._id = ""
 
     def _ending(self, error: BaseException | None) -> str:
         """The rest of the trail's last line."""
@@ -196,12 +205,15 @@ class Lock:
 
     def gone(self) -> None:
         """Waits until the engine has removed the container of a lock that was let go of, so that nothing of it is left."""
-        from docker.errors import APIError
-        from requests import RequestException
+        going, self._going = self._going, None
+        if going:
+            atexit.unregister(self.gone)
+            with suppress(KeyboardInterrupt):
+                going.join()
 
-        if self._last:
-            with suppress(APIError, RequestException):  # gone already, or the engine is
-                self._client.wait(self._last, condition="removed", timeout=PATIENCE)
+    def _see_off(self, identity: str) -> None:
+        with suppress(Exception):  # gone already, or the connection is
+            self._client.wait(identity, condition="removed", timeout=FAREWELL)
 
     def _try(self) -> bool:
         """Makes, attaches and starts the container. False when another has the name, or cleared ours away as left behind."""

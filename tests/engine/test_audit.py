@@ -54,7 +54,7 @@ def caught_at_work(course: Course, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "invoke", *words]
     pipe = subprocess.PIPE
     run = subprocess.Popen(command, cwd=course.checkout, env=course.environment(), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
-    until(lambda: (held := look(course.client, course.stack)) and held.running, "the run holds the lock", 30, 0.01)
+    until(lambda: (held := look(course.client, course.stack)) and held.running and held.pid == str(run.pid), "the run holds the lock", 30, 0.01)
     return run
 
 

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 PIECE = 65_536
 # Lines of input up to `--` are for sudo, those up to the next one are variables: a proxy's address may hold a password, and a command line
 # can be read by everybody there. The end of the input is the end of the connection; then the program must go, and remove what it has made.
+# It says so on an output that nobody reads any more: that must not kill it before it is done.
 GUARD = """
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 while read -r line && [ "$line" != -- ]; do :; done
 while read -r line && [ "$line" != -- ]; do export "$line"; done
 exec 3<&0
+trap '' PIPE
 setsid "$@" </dev/null 3<&- & job=$!
-{ while read -r line; do :; done; kill -TERM -- "-$job" || kill -TERM "$job"; } <&3 >/dev/null 2>&1 & watch=$!
+{ while read -r line; do :; done; kill -TERM "-$job" || kill -TERM "$job"; } <&3 >/dev/null 2>&1 & watch=$!
 exec 3<&-
 wait "$job"; code=$?
 kill "$watch" 2>/dev/null

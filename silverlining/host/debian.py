@@ -38,6 +38,9 @@ class Runner(Protocol):
     def __call__(self, argv: Sequence[str], stdout: IO[bytes] | None = None) -> tuple[int, str]:
         """Runs `argv`; its standard output goes to `stdout`. Gives the exit code and what it said on standard error."""
 
+    def into_engine(self, argv: Sequence[str], reference: str, changes: Sequence[str]) -> tuple[int, str] | None:
+        """Runs `argv` and imports the tar that it writes, where it runs, as `reference`. None where the tar is to be imported from here."""
+
 
 class Local:
     """Runs commands on this machine."""
@@ -59,23 +62,35 @@ class Local:
         )
         return done.returncode, done.stderr.decode(errors="replace")
 
+    def into_engine(self, argv: Sequence[str], reference: str, changes: Sequence[str]) -> tuple[int, str] | None:
+        """This machine need not have docker's own command."""
+        return None
+
 
 def make_base(api: APIClient, image: Image, tag: str, labels: Mapping[str, str], mirror: str, runner: Runner, step: Callable[[str], None]) -> None:
     """Makes the base `image` and imports it as `repository:tag`. Raises BootstrapFailed."""
     tool = _tool(runner, step)
+    command = mmdebstrap(image.suite, mirror) if tool == "mmdebstrap" else debootstrap(image.suite, mirror)
+    changes = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in labels.items()]
+    changes += [f"ENV PATH={PATH}", 'CMD ["sh"]']
+    step(_("{tool} makes Debian {suite}").format(tool=tool, suite=image.suite))
+    done = runner.into_engine(command, f"{image.repository}:{tag}", changes)
+    if done:
+        _refuse(tool, image, *done)
+        return
     with tempfile.NamedTemporaryFile(prefix="silverlining-base-", suffix=".tar") as tar:
-        command = mmdebstrap(image.suite, mirror) if tool == "mmdebstrap" else debootstrap(image.suite, mirror)
-        step(_("{tool} makes Debian {suite}").format(tool=tool, suite=image.suite))
-        code, said = runner(command, tar.file)
-        if code:
-            raise BootstrapFailed(
-                _("{tool} could not make Debian {suite} (exit code {code}): {said}").format(
-                    tool=tool, suite=image.suite, code=code, said=_last(said)
-                ),
-                _no_room(said) or _("a Debian mirror that this host reaches can be named in the setting build.mirror"),
-            )
+        _refuse(tool, image, *runner(command, tar.file))
         step(_("importing {megabytes} MB").format(megabytes=os.path.getsize(tar.name) // 1_000_000))
-        _load(api, tar.name, image, tag, labels)
+        _load(api, tar.name, image, tag, changes)
+
+
+def _refuse(tool: str, image: Image, code: int, said: str) -> None:
+    """Raises BootstrapFailed unless the code is 0."""
+    if code:
+        raise BootstrapFailed(
+            _("{tool} could not make Debian {suite} (exit code {code}): {said}").format(tool=tool, suite=image.suite, code=code, said=_last(said)),
+            _no_room(said) or _("a Debian mirror that this host reaches can be named in the setting build.mirror"),
+        )
 
 
 def mmdebstrap(suite: str, mirror: str) -> list[str]:
@@ -124,14 +139,12 @@ def _tool(runner: Runner, step: Callable[[str], None]) -> str:
         return "mmdebstrap"
 
 
-def _load(api: APIClient, path: str, image: Image, tag: str, labels: Mapping[str, str]) -> None:
+def _load(api: APIClient, path: str, image: Image, tag: str, changes: Sequence[str]) -> None:
     from docker.errors import DockerException
     from requests import RequestException
 
-    changes = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in labels.items()]
-    changes += [f"ENV PATH={PATH}", 'CMD ["sh"]']
     try:
-        answer = str(api.import_image_from_file(path, repository=image.repository, tag=tag, changes=changes))
+        answer = str(api.import_image_from_file(path, repository=image.repository, tag=tag, changes=list(changes)))
     except (DockerException, RequestException, OSError) as error:
         answer = json.dumps({"error": str(getattr(error, "explanation", None) or error)})
     # The engine may report an error in a line of a successful answer.

@@ -17,6 +17,7 @@ from ..model.text import _
 if TYPE_CHECKING:
     from http.client import HTTPConnection
 
+    from .debian import Runner
     from .engine import Engine
     from .ports import Listener
 
@@ -72,6 +73,13 @@ class Host:
     def outside(self) -> Any:
         """The shell of the host as it is, without an engine: for installing one."""
         return self.context
+
+    @property
+    def runner(self) -> Runner:
+        """Runs on the host what makes a Debian base."""
+        from .debian import Local
+
+        return Local()
 
     @cached_property
     def listeners(self) -> list[Listener]:

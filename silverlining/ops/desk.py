@@ -140,7 +140,8 @@ class Desk:
         from ..host.stream import Source
 
         source = Source(self._own_engine) if self.host.remote and self.settings.images.stream else None
-        return ImageStore(client, ROOT, self.settings, template_variables(self.settings), report=self._image_progress, source=source)
+        variables, runner = template_variables(self.settings), self.host.runner
+        return ImageStore(client, ROOT, self.settings, variables, report=self._image_progress, runner=runner, source=source)
 
     def _own_engine(self) -> Any:
         """The engine of the machine on which the tool runs. The setting docker_host is about the docker host, which is another one."""

@@ -133,6 +133,9 @@ class Shell:
             stdout.flush()
         return self.answers.get(argv[0], (0, ""))
 
+    def into_engine(self, argv: Sequence[str], reference: str, changes: Sequence[str]) -> tuple[int, str] | None:
+        return None
+
 
 def project(root: Path) -> Path:
     """Writes the build contexts of the catalogue under `root`."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from fabric import Connection
 
+    from ..debian import Runner
     from ..engine import Engine
     from .link import Link
 
@@ -64,6 +65,13 @@ class SshHost(Host):
         from .engine import connect
 
         return connect(self.link, self.settings, self.password)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Runs on the host what makes a Debian base."""
+        from .runner import SshRunner
+
+        return SshRunner(self)
 
     @property
     def password(self) -> str | None:

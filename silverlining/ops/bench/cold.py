@@ -50,7 +50,7 @@ def build_all(desk: Desk) -> dict[str, float]:
             else:
                 board.update(_("image {name}").format(name=name), f"{progress.rung}: {progress.step}")
 
-        store = ImageStore(client, ROOT, desk.settings, template_variables(desk.settings), report=note, catalogue=catalogue)
+        store = ImageStore(client, ROOT, desk.settings, template_variables(desk.settings), report=note, runner=desk.host.runner, catalogue=catalogue)
         try:
             store.resolve(PREFIX + name for name in sorted(needed))
         finally:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 EVERY = 5.0  # seconds between two lines about the same thing in a pipe
 STYLES = {"title": "1;36", "command": "33", "dim": "2", "ok": "32", "fail": "1;31", "note": "36", "bold": "1", "bar": "1;7", "key": "1;32"}
 
+# A task as our texts name it; `invoke TASK` too.
+CALL = re.compile(r"(?<![\w/.-])invoke (?=[a-zA-Z-])")
+
 
 class Voice:
     """Writes to `stream`. `quiet` says nothing but errors (standard output belongs to JSON then)."""
@@ -31,6 +34,7 @@ class Voice:
         self.quiet = quiet
         self.terminal = self.stream.isatty()
         self.colour = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.program = "invoke"  # what a person types in front of a task: `fab -H HOST` where the task works on another machine
         self.brief = ""  # the command that shows a long plan whole; set, plans are shown in short
         self.above: Callable[[str], None] | None = None  # writes lines above what changes in place, while something does
         self._lock = threading.Lock()
@@ -68,6 +72,10 @@ class Voice:
                 # What Python still holds in its buffer must not raise at exit.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
+    def named(self, text: str) -> str:
+        """The text with the tasks that it names as a person must type them for this host."""
+        return CALL.sub(lambda _found: f"{self.program} ", text) if self.program != "invoke" else text
+
     def deserted(self) -> bool:
         """Whether nobody reads any more: asked by what may have nothing to write for long, while the reader or the terminal has gone."""
         if self.quiet:
@@ -80,7 +88,7 @@ class Voice:
 
     def error(self, text: str) -> str:
         """The text of an error: its mark in front, each line wrapped under its own beginning on a terminal."""
-        lines = f"{self.styled('✗', 'fail')} {text}".split("\n")
+        lines = f"{self.styled('✗', 'fail')} {self.named(text)}".split("\n")
         if not self.terminal:
             return "\n".join(lines)
         wrapped = []
@@ -97,7 +105,7 @@ class Voice:
 
     def text(self, text: str, indent: str = "  ") -> None:
         """A paragraph, wrapped."""
-        for paragraph in text.split("\n"):
+        for paragraph in self.named(text).split("\n"):
             self.write(textwrap.fill(paragraph, self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False))
 
     def command(self, line: str) -> None:
@@ -111,18 +119,19 @@ class Voice:
 
     def ok(self, text: str) -> None:
         """Something that holds."""
-        self.write("  " + self.styled("✓", "ok") + f" {text}")
+        self.write("  " + self.styled("✓", "ok") + f" {self.named(text)}")
 
     def fail(self, text: str) -> None:
         """Something that doesn't hold."""
-        self.write("  " + self.styled("✗", "fail") + f" {text}")
+        self.write("  " + self.styled("✗", "fail") + f" {self.named(text)}")
 
     def warn(self, text: str) -> None:
         """Something that could be better."""
-        self.write("  " + self.styled("!", "command") + f" {text}")
+        self.write("  " + self.styled("!", "command") + f" {self.named(text)}")
 
     def note(self, text: str) -> None:
         """Something to look at."""
+        text = self.named(text)
         wrapped = (textwrap.wrap(text, self.width - 4, break_on_hyphens=False) if self.terminal else [text]) or [""]
         self.write("  " + self.styled("→", "note") + f" {wrapped[0]}")
         for line in wrapped[1:]:

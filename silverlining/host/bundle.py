@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 KIND = "bundle"
 PATIENCE = 1800  # seconds that the engine may take to unpack what it was sent
 Report = Callable[[int, int], None]
+
+
+class NotTaken(EngineError):
+    """An engine did not load what it was sent, and not for want of room."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,18 @@ def save(api: APIClient, path: Path, entries: Iterable[Entry], report: Report) -
         "images": [asdict(entry) for entry in entries],
     }
     with Writer(path, KIND, facts, 0o644, large=True) as writer:
-        for data in _saved(api, [entry.reference for entry in entries]):
+        for data in saved(api, [entry.reference for entry in entries]):
             writer.write(data)
             report(writer.unpacked, writer.size)
         writer.seal(facts)
     return open_bundle(path)
 
 
-def _saved(api: APIClient, references: list[str]) -> Iterator[bytes]:
+def saved(api: APIClient, references: Sequence[str]) -> Iterator[bytes]:
+    """The tar of these images. Raises docker's and requests' errors."""
     # docker-py's get_image takes one image, and layers that several share would come once for each.
     client: Any = api
-    answer = client._get(client._url("/images/get"), params={"names": references}, stream=True)
+    answer = client._get(client._url("/images/get"), params={"names": list(references)}, stream=True)
     yield from client._stream_raw_result(answer, CHUNK, False)
 
 
@@ -102,7 +107,7 @@ def load(api: APIClient, bundle: Bundle, names: Mapping[str, str], report: Repor
     refuse_foreign(bundle, architecture(api))
     total = bundle.sealed.size
     bundle.sealed.check(lambda done: (checked or report)(done, total))
-    _send(api, bundle.sealed.payload(lambda done: report(done, total)))
+    load_stream(api, bundle.sealed.payload(lambda done: report(done, total)))
     there = {tag for entry in api.images() for tag in entry.get("RepoTags") or []}
     for theirs, ours in names.items():
         if theirs in there and ours not in there:
@@ -116,7 +121,8 @@ def load(api: APIClient, bundle: Bundle, names: Mapping[str, str], report: Repor
         )
 
 
-def _send(api: APIClient, payload: Iterator[bytes]) -> None:
+def load_stream(api: APIClient, payload: Iterable[bytes]) -> None:
+    """Gives the engine a tar of images, packed or not. Raises NotTaken, or EngineError where it has no room."""
     client: Any = api
     # docker-py's load_image gives the engine two minutes for its answer, which comes when all is unpacked. An empty piece would end the stream.
     pieces = filter(None, payload)
@@ -126,12 +132,12 @@ def _send(api: APIClient, payload: Iterator[bytes]) -> None:
     for line in words.splitlines():
         event = json.loads(line) if line.startswith("{") else {}
         if error := event.get("error"):
-            full = "no space left" in str(error).lower()
-            raise EngineError(
-                _("no space left on the docker host: {words}").format(words=error)
-                if full
-                else _("the engine did not take the images: {words}").format(words=error),
-                _("make room (`docker system df` shows what takes it), then run the same command again")
-                if full
-                else _("`docker info` says whether it is well; then run the same command again"),
+            if "no space left" in str(error).lower():
+                raise EngineError(
+                    _("no space left on the docker host: {words}").format(words=error),
+                    _("make room (`docker system df` shows what takes it), then run the same command again"),
+                )
+            raise NotTaken(
+                _("the engine did not take the images: {words}").format(words=error),
+                _("`docker info` says whether it is well; then run the same command again"),
             )

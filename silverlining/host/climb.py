@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..model.settings import BuildSettings
 
 # The rungs. NAMED is an image that the setting images.references names: nothing else is tried for it.
-PRESENT, BUNDLE, NAMED, MIRROR, OFFICIAL = "present", "bundle", "named", "mirror", "official"
+PRESENT, BUNDLE, STREAMED, NAMED, MIRROR, OFFICIAL = "present", "bundle", "streamed", "named", "mirror", "official"
 # Builds wait for the network as much as for a processor.
 SIDE_BY_SIDE = 8
 

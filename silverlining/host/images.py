@@ -1,10 +1,10 @@
-"""Gets each image onto the host by the first rung that works: present, bundle, registry or mirror, official reference, built from packages."""
+"""Gets each image onto the host by the first rung that works: present, bundle, streamed from this machine, mirror, official reference, built."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from ..model.amounts import pace
 from ..model.errors import SettingsError
 from ..model.images import BUILT, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE_LABEL, Image, closure, mirrored, split_reference
-from ..model.text import _
+from ..model.text import _, _n
 from .build import BuildFailed
-from .bundle import Entry, load, open_bundle
-from .climb import BUNDLE, MIRROR, NAMED, OFFICIAL, PRESENT, Climb, Got, ImageUnavailable, Progress, Workshop
+from .bundle import Entry, NotTaken, load, open_bundle
+from .climb import BUNDLE, MIRROR, NAMED, OFFICIAL, PRESENT, STREAMED, Climb, Got, ImageUnavailable, Progress, Workshop
 from .contexts import ContextError, Contexts, host_files
 from .debian import Local, Runner
+from .stream import Source, SourceFailed, stream
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -68,8 +69,11 @@ class ImageStore:
         runner: Runner | None = None,
         environ: Mapping[str, str] = os.environ,
         catalogue: Mapping[str, Image] = IMAGES,
+        source: Source | None = None,
     ) -> None:
+        """`source` is this machine's own engine where the docker host is another machine."""
         self._api = api
+        self._source = source
         self._catalogue = catalogue
         self._mirror = settings.images.mirror
         self._references = settings.images.references
@@ -91,9 +95,10 @@ class ImageStore:
         """What `resolve` would find and what it would have to get, without changing anything: by one call, or by none if `listed` has its answer."""
         names = tuple(names)
         present = self._present(names, self._api.images() if listed is None else listed)
+        known = {**self.streamable(names, present), **{name: one.reference for name, one in present.items()}}
         plan = {}
-        for name in closure(names, lambda name: name in present or bool(self.candidates(name)), self._catalogue):
-            likely = present[name].reference if name in present else (self.candidates(name) or [(self.tag(name), BUILT)])[-1][0]
+        for name in closure(names, lambda name: name in known or bool(self.candidates(name)), self._catalogue):
+            likely = known.get(name) or (self.candidates(name) or [(self.tag(name), BUILT)])[-1][0]
             source = present[name].source if name in present else ""
             plan[name] = Planned(name, likely, self.contexts[name].fingerprint, PRESENT if name in present else TO_GET, source)
         return plan
@@ -106,10 +111,10 @@ class ImageStore:
         names = tuple(names)
         listed = self._api.images()
         present = self._present(names, listed)
-        if self._unbundle(names, present):
-            listed = self._api.images()
-            unpacked = self._present(names, listed)
-            present = {name: present.get(name) or replace(one, rung=BUNDLE) for name, one in unpacked.items()}
+        for rung, load_some in ((BUNDLE, self._unbundle), (STREAMED, self._stream)):
+            if load_some(names, present):
+                listed = self._api.images()
+                present = {name: present.get(name) or replace(one, rung=rung) for name, one in self._present(names, listed).items()}
         got = Climb(self._catalogue, present, self.candidates, self._workshop).run(names)
         if any(one.rung != PRESENT for one in got.values()):
             listed = self._api.images()
@@ -156,6 +161,42 @@ class ImageStore:
 
         load(self._api, bundle, fitting, step, lambda done, total: None)
         self._report(Progress(label, BUNDLE, "", time.monotonic() - began, "done"))
+        return True
+
+    def streamable(self, names: Iterable[str], present: Collection[str] = ()) -> dict[str, str]:
+        """What this machine's engine could give of `names`, and of what they are built on, that is not `present`: name → reference."""
+        if not self._source or not self._api or all(name in present for name in closure(names, present, self._catalogue)):
+            return {}
+        here = self._present(names, self._source.images(self._api))
+        return {
+            name: here[name].reference
+            for name in closure(names, lambda name: name in present or name in here, self._catalogue)
+            if name in here and name not in present
+        }
+
+    def _stream(self, names: Iterable[str], present: Mapping[str, Got]) -> bool:
+        """Streams what is missing and this machine's engine has. Raises EngineError where the docker host has no room for it."""
+        found = self.streamable(names, present)
+        label, began = _n("{count} image", "{count} images", len(found)), time.monotonic()
+        if not self._source or not self._source.client or not found:
+            if self._source and self._source.why:
+                self._report(Progress(label, STREAMED, self._source.why, 0, "failed"))
+            return False
+        sent = 0
+
+        def step(done: int) -> None:
+            nonlocal sent
+            sent = done
+            seconds = time.monotonic() - began
+            self._report(Progress(label, STREAMED, pace(done, 0, seconds), seconds))
+
+        try:
+            stream(self._source.client, self._api, list(found.values()), step)
+        except (SourceFailed, NotTaken) as error:
+            self._report(Progress(label, STREAMED, str(error), time.monotonic() - began, "failed"))
+            return False
+        seconds = time.monotonic() - began
+        self._report(Progress(label, STREAMED, pace(sent, 0, seconds), seconds, "done"))
         return True
 
     def superseded(self, images: Iterable[Mapping[str, Any]], containers: Iterable[Mapping[str, Any]]) -> list[str]:

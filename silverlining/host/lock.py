@@ -1,47 +1,55 @@
 """One writer at a time: a lock that the engine itself lets go of when its holder dies or loses its connection.
 
-The lock is a container that runs `cat` with its holder's connection as standard input. Only one container can have its name. When the
-connection ends, for whatever reason, the engine closes the input (StdinOnce), `cat` ends, and the engine removes the container (AutoRemove).
+The lock is a container with its holder's connection as standard input. Only one container can have its name. When the connection ends, for
+whatever reason, the engine closes the input (StdinOnce), what runs in it (keeper.py) ends, and the engine removes the container (AutoRemove).
+Since only the holder of the lock changes anything, the container also writes the trail of who changed what.
 """
 
 from __future__ import annotations
 
 import getpass
 import os
-import shlex
+import secrets
 import socket
-import ssl
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path
+from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..model import labels
+from ..model import audit, labels
 from ..model.errors import Busy, Conflict, EngineError
 from ..model.text import _
+from . import keeper, trail
+from .lifeline import Lifeline
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-HOLDER, PID, COMMAND = (f"io.silverlining.lock.{word}" for word in ("holder", "pid", "command"))
+HOLDER, LOGIN, PID, COMMAND, OP = (f"io.silverlining.lock.{word}" for word in ("holder", "login", "pid", "command", "op"))
 STALE = 3.0  # seconds that a lock may be seen without running before it counts as left behind
+GRACE = 1.0  # seconds that a running lock is watched before its holder counts as at work: who has just let go still shows for a moment
 PATIENCE = 20  # seconds until a lock that never settles is given up
 BEAT = 0.05  # seconds between two looks at a lock that is about to start or to go
 
 
 @dataclass(frozen=True)
 class Held:
-    """A lock as it stands on the host: by whom, by which process and command, and since when by the engine's clock."""
+    """A lock as it stands on the host: by whom, by which process and command, and since when by the engine's clock.
+
+    `holder` is user@machine, `login` whom it has logged in to the host as ("" without SSH), `op` the operation's name in the trail.
+    """
 
     id: str
     stack: str
     holder: str
+    login: str
     pid: str
     command: str
+    op: str
     since: datetime
     running: bool
 
@@ -52,9 +60,10 @@ def name_of(stack: str) -> str:
 
 
 def me() -> str:
-    """Who holds a lock taken here: user@host."""
+    """Who holds a lock taken here: user@host; under sudo, who has called it."""
     try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
+        user = os.environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
+        return f"{user or getpass.getuser()}@{socket.gethostname()}"
     except (KeyError, OSError):  # a user without a name
         return f"{os.getuid()}@{socket.gethostname()}"
 
@@ -74,60 +83,86 @@ def look(client: APIClient, stack: str) -> Held | None:
             _("a container that is not ours has the name of this stack's lock: {name}").format(name=name),
             _("rename it (`docker rename {name} …`), or give the stack another name (setting stack)").format(name=name),
         )
-    since = datetime.fromisoformat(seen["Created"][:19]).replace(tzinfo=timezone.utc)
     holder, pid, command = (str(marks.get(label, "?")) for label in (HOLDER, PID, COMMAND))
-    return Held(seen["Id"], stack, holder, pid, command, since, bool(seen["State"]["Running"]))
+    login, op = (str(marks.get(label, "")) for label in (LOGIN, OP))
+    return Held(seen["Id"], stack, holder, login, pid, command, op, _moment(seen["Created"]), bool(seen["State"]["Running"]))
 
 
-def busy(held: Held) -> Busy:
-    """The error that says who holds the lock."""
+def _moment(text: str) -> datetime:
+    """The engine's time, to the second."""
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc)
+
+
+def busy(client: APIClient, held: Held) -> Busy:
+    """The error that says who holds the lock. How long is told by the engine's clock alone: it may be far from ours."""
+    from docker.errors import APIError
+    from requests import RequestException
+
+    try:
+        since = f"{held.since.astimezone():%Y-%m-%d %H:%M:%S}"
+        since += _(", for {time}").format(time=timedelta(seconds=max(0, (_moment(client.info()["SystemTime"]) - held.since) // timedelta(seconds=1))))
+    except (APIError, RequestException, OverflowError, ValueError, LookupError):
+        since = f"{held.since:%Y-%m-%d %H:%M:%S} UTC"
     return Busy(
-        _("{holder} is working on the stack {stack} since {since:%Y-%m-%d %H:%M:%S} (process {pid}: {command})").format(
-            holder=held.holder, stack=held.stack, since=held.since.astimezone(), pid=held.pid, command=held.command
+        _("{holder} is working on the stack {stack} since {since} (process {pid}: {command})").format(
+            holder=audit.person(held.holder, held.login), stack=held.stack, since=since, pid=held.pid, command=held.command
         ),
         _("wait for its end; if nobody is there any more, `docker rm -f {name}` frees the lock").format(name=name_of(held.stack)),
     )
 
 
 class Lock:
-    """A context manager that holds the stack's lock. Raises Busy where another does; never waits for it."""
+    """A context manager that holds the stack's lock. Raises Busy where another does; never waits for it (see GRACE).
 
-    def __init__(self, client: APIClient, stack: str, image: str, holder: str = "", command: str = "") -> None:
-        self._client = client
-        self._stack = stack
-        self._image = image
-        self._marks = {
-            labels.STACK: stack,
-            labels.HELPER: "lock",
-            HOLDER: holder or me(),
-            PID: str(os.getpid()),
-            COMMAND: command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        }
-        self._id = ""
-        self._input: _Input | None = None
+    `login` is the user of the SSH connection, if the holder is on another machine, and `silence` the seconds after which it is lost when nothing
+    is heard of it (0: only the end of its connection counts). `version` is the tool's. What the block has changed is put into `changed`.
+    """
+
+    def __init__(
+        self,
+        client: APIClient,
+        stack: str,
+        image: str,
+        holder: str = "",
+        command: str = "",
+        *,
+        login: str = "",
+        silence: int = 0,
+        version: str = "",
+    ) -> None:
+        self._client, self._stack, self._image, self._silence = client, stack, image, silence
+        self._holder, self._login, self._version = holder or me(), login, version
+        self._command, self._pid = command or audit.command_of(sys.argv), str(os.getpid())
+        self._op = self._id = self._last = ""
+        self._input: Lifeline | None = None
+        self.changed: dict[str, int] = {}
 
     def __enter__(self) -> Lock:
         self.take()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.release()
+        self.release(error)
+
+    def count(self, changed: Mapping[str, int]) -> None:
+        """Adds to what has been changed, by kind: it will stand in the trail."""
+        for what, number in changed.items():
+            self.changed[what] = self.changed.get(what, 0) + number
 
     def take(self) -> None:
         """Takes the lock or raises Busy. What a dead holder left behind is cleared away on the way."""
-        deadline = time.monotonic() + PATIENCE
-        idle, since = "", 0.0
+        begin = time.monotonic()
+        watched, since, self._op = "", 0.0, secrets.token_hex(4)
         while not self._try():
-            held = look(self._client, self._stack)
-            if held and held.running:
-                raise busy(held)
-            now = time.monotonic()
-            if now > deadline:
+            held, now = look(self._client, self._stack), time.monotonic()
+            if held and held.running and now - begin > GRACE:
+                raise busy(self._client, held)
+            if now - begin > PATIENCE:
                 what = _("the engine neither makes nor shows the lock {name}").format(name=name_of(self._stack))
-                raise busy(held) if held else EngineError(what, _("see what `docker ps -a` says of it"))
+                raise busy(self._client, held) if held else EngineError(what, _("see what `docker ps -a` says of it"))
             # It doesn't run: about to start, about to go, or left behind. Time tells, and only our own clock is asked.
-            if held and held.id != idle:
-                idle, since = held.id, now
+            if held and (held.running or held.id != watched):
+                watched, since = "" if held.running else held.id, now
             elif held and now - since > STALE:
                 self._clear(held.id)
             time.sleep(BEAT)
@@ -140,21 +175,31 @@ class Lock:
         """Raises Busy when the lock has been lost: somebody else may be writing."""
         if self.lost():
             raise Busy(
-                _("the lock {name} was lost: the engine was restarted, or somebody removed it").format(name=name_of(self._stack)),
+                _("the lock {name} was lost: no connection to the engine, a restart of it, or somebody removed it").format(name=name_of(self._stack)),
                 _("run the same command again: it goes on from what stands now"),
             )
 
-    def release(self) -> None:
-        """Lets go, and waits until the engine has removed the container, so that the name is free."""
+    def release(self, error: BaseException | None = None) -> None:
+        """Lets go; the trail is told how it ended. The name is free a moment later, when the engine has removed the container: see `gone`."""
+        held, self._input = self._input, None
+        if held is None:
+            return
+        facts: dict[str, object] = {"event": "done"}
+        if isinstance(error, Exception):
+            facts = {"event": "failed", "error": audit.plain(str(error).strip().split("\n", 1)[0] or type(error).__name__)}
+        elif error is not None:
+            facts = {"event": "interrupted"}
+        held.close(audit.fragment(op=self._op, **facts, changed=self.changed))
+        self._last, self._id = self._id, ""
+
+    def gone(self) -> None:
+        """Waits until the engine has removed the container of a lock that was let go of, so that nothing of it is left."""
         from docker.errors import APIError
         from requests import RequestException
 
-        held, self._input, identity, self._id = self._input, None, self._id, ""
-        if held is None:
-            return
-        held.close()
-        with suppress(APIError, RequestException):  # gone already, or the engine is
-            self._client.wait(identity, condition="removed", timeout=PATIENCE)
+        if self._last:
+            with suppress(APIError, RequestException):  # gone already, or the engine is
+                self._client.wait(self._last, condition="removed", timeout=PATIENCE)
 
     def _try(self) -> bool:
         """Makes, attaches and starts the container. False when another has the name, or cleared ours away as left behind."""
@@ -163,9 +208,11 @@ class Lock:
 
         held = None
         try:
+            trail.own(self._client, self._stack)
             made = self._client.create_container_from_config(self._container(), name_of(self._stack))  # type: ignore[no-untyped-call]
             self._id = made["Id"]
-            held = _Input(self._client, self._id)
+            held = Lifeline(self._client, self._id, self._silence)
+            held.begin()
             self._client.start(self._id)
         except BaseException as error:
             # Ctrl-C too: what was made and isn't held goes at once.
@@ -188,7 +235,7 @@ class Lock:
         self._input = held
         return True
 
-    def _abandon(self, held: _Input | None) -> bool:
+    def _abandon(self, held: Lifeline | None) -> bool:
         """Drops what was made so far; says whether a container was."""
         from docker.errors import APIError
         from requests import RequestException
@@ -209,50 +256,7 @@ class Lock:
             self._client.remove_container(identity)
 
     def _container(self) -> dict[str, Any]:
-        return {
-            "Image": self._image,
-            "Entrypoint": ["cat"],
-            "Cmd": [],
-            "User": "65534:65534",
-            "Labels": self._marks,
-            "OpenStdin": True,
-            "StdinOnce": True,
-            "AttachStdin": True,
-            "AttachStdout": True,
-            "StopSignal": "SIGKILL",  # cat as process 1 takes no other
-            "Healthcheck": {"Test": ["NONE"]},
-            "HostConfig": {
-                "AutoRemove": True,
-                "NetworkMode": "none",
-                "ReadonlyRootfs": True,
-                "CapDrop": ["ALL"],
-                "SecurityOpt": ["no-new-privileges"],
-                "LogConfig": {"Type": "none"},
-                "Memory": 64 * 1024 * 1024,
-                "PidsLimit": 4,
-            },
-        }
-
-
-class _Input:
-    """The connection that is the container's standard input. Its end is the end of the lock."""
-
-    def __init__(self, client: APIClient, identity: str) -> None:
-        self._raw: Any = client.attach_socket(identity, params={"stdin": 1, "stdout": 1, "stream": 1})
-        self._socket: Any = getattr(self._raw, "_sock", self._raw)
-        self._socket.settimeout(0)
-
-    def ended(self) -> bool:
-        """True when the other side has closed; nothing is ever sent, so whatever else can be read does not count."""
-        try:
-            return not self._socket.recv(1)
-        except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
-            return False
-        except OSError:
-            return True
-
-    def close(self) -> None:
-        """Ends it for both sides."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._raw._response.close()
+        known = {HOLDER: self._holder, LOGIN: self._login, PID: self._pid, COMMAND: self._command, OP: self._op}
+        begun = {"stack": self._stack, "by": self._holder, "as": self._login, "pid": self._pid, "command": self._command, "version": self._version}
+        marks = {labels.STACK: self._stack, labels.HELPER: "lock", **known}
+        return keeper.container(self._stack, self._image, marks, keeper.command(self._op, begun, self._silence))

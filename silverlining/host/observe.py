@@ -33,13 +33,15 @@ def observe(client: Any, stack: str, tools: str = "") -> Observed:
         own = [n for n in networks.result() if n["Name"] == stack]
         mine = next((n for n in own if (n.get("Labels") or {}).get(labels.STACK) == stack), None)
         named = volumes.result()["Volumes"] or []
-        present = frozenset(v["Name"] for v in named if (v.get("Labels") or {}).get(labels.STACK) == stack)
+        mine_by_name = {v["Name"]: v["Labels"] for v in named if (v.get("Labels") or {}).get(labels.STACK) == stack}
+        # The audit trail is ours, but no part of what stands.
+        present = frozenset(name for name, marks in mine_by_name.items() if labels.AUDIT not in marks)
         awake = {c.name for c in containers if c.state in ("running", "paused", "restarting")}
         asleep = sorted(v for v in present if v.startswith(tuple(f"{stack}-{service}-" for service in REDIS)) and v not in awake)
         foreign = (
             *(_foreign_container(e) for e in entries if not _ours(e, stack)),
             *(Foreign("network", n["Name"]) for n in own if n is not mine),
-            *(Foreign("volume", v["Name"]) for v in named if v["Name"] not in present),
+            *(Foreign("volume", v["Name"]) for v in named if v["Name"] not in mine_by_name),
         )
         return Observed(
             stack=stack,

@@ -192,12 +192,15 @@ def server(name: str, answer: Answer, needed: bool, hint: str) -> Finding:
 
 @dataclass(frozen=True)
 class Sources:
-    """What may give images: names in a bundle, registries that answer (by host, "" for the default one), and whether packages can be had."""
+    """What may give images: names in a bundle, registries that answer (by host, "" for the default one), whether packages can be had, and the
+    names of what this machine's engine can stream to another one.
+    """
 
     bundle: frozenset[str] = frozenset()
     registries: frozenset[str] = frozenset()
     packages: bool = False
     references: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    streamable: frozenset[str] = frozenset()
 
 
 def rung(name: str, present: bool, built_by: Sequence[str], sources: Sources) -> str:
@@ -206,6 +209,8 @@ def rung(name: str, present: bool, built_by: Sequence[str], sources: Sources) ->
         return "present"
     if name in sources.bundle:
         return "bundle"
+    if name in sources.streamable:
+        return "streamed"
     for reference, kind in sources.references.get(name, ()):
         if registry_of(reference) in sources.registries:
             return kind

@@ -40,7 +40,7 @@ class Busy(SilverliningError):
     """Another writer holds the lock of this stack."""
 
 
-class Unreachable(SilverliningError):
+class HostUnreachable(SilverliningError):
     """The docker host, or a gateway on the way to it, can't be reached over SSH, or doesn't speak it."""
 
 

@@ -9,6 +9,7 @@ SPEC = "io.silverlining.spec"
 MADE_BY = "io.silverlining.made-by"
 HELPER = "io.silverlining.helper"
 SCALED = "io.silverlining.scaled"
+AUDIT = "io.silverlining.audit"
 SUBNET = "io.silverlining.subnet"
 
 COMPOSE_PROJECT = "com.docker.compose.project"
@@ -26,6 +27,11 @@ def network(stack: str) -> dict[str, str]:
 def scaled(stack: str, note: str) -> dict[str, str]:
     """Labels of the empty volume that says until the next deploy what was scaled: Docker has no smaller object that lasts."""
     return {STACK: stack, SCALED: note}
+
+
+def trail(stack: str) -> dict[str, str]:
+    """Labels of the volume with the trail of who changed what. Not Compose's: it is no part of its file, and none of its `down --volumes`."""
+    return {STACK: stack, AUDIT: "trail"}
 
 
 def volume(stack: str, key: str, subnet: str) -> dict[str, str]:

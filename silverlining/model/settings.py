@@ -83,6 +83,7 @@ class ImageSettings:
     confd_release: str
     confd_sha256: str
     bundle: str = ""
+    stream: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..host.bundle import Bundle, Entry, load, open_bundle, refuse_foreign, save
-from ..host.climb import BUNDLE
+from ..host.climb import BUNDLE, STREAMED
 from ..host.sealed import refuse_target
 from ..model.amounts import age, pace, size
 from ..model.errors import FileRefused
@@ -23,10 +23,11 @@ def list_images(desk: Desk) -> dict[str, Any]:
     listed = desk.host.client.images()
     by_tag = {tag: entry for entry in listed for tag in entry.get("RepoTags") or []}
     planned = desk.store.plan_for(IMAGES, listed)
+    streamable = desk.store.streamable(IMAGES, {name for name in IMAGES if planned[name].rung == "present"})
     for name in IMAGES:
         one = planned[name]
         there = by_tag.get(one.reference) if one.rung == "present" else None
-        rungs = ([BUNDLE] if desk.settings.images.bundle else []) + desk.store.rungs(name)
+        rungs = ([BUNDLE] if desk.settings.images.bundle else []) + ([STREAMED] if name in streamable else []) + desk.store.rungs(name)
         digest = next((text.partition("@")[2] for text in (there or {}).get("RepoDigests") or [] if "@sha256" in text), (there or {}).get("Id", ""))
         seconds = now - there["Created"] if there else 0
         entries.append(

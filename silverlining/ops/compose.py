@@ -8,6 +8,7 @@ from typing import Any
 
 from ..host import compose as program
 from ..model.actions import Action, Plan
+from ..model.audit import difference
 from ..model.commands import Argv, line
 from ..model.compose import FILE, SCRIPT, counts, register_script, render, settle, specs, stands
 from ..model.observed import Observed
@@ -25,6 +26,7 @@ from .compose_redis import role_to_anchor
 from .compose_swap import Swap
 from .converge import Outcome
 from .desk import Desk
+from .lock import lock
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,16 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         return Outcome(stack, seen, plan, dry=True)
     by_us.refuse_taken_ports(desk, Outcome(stack, seen, plan))
     images = by_us.get_images(desk, topology)
-    with by_us.lock(desk, images["tools"]):
+    with lock(desk, images["tools"]) as held:
         stack, seen = _look(desk, topology, images)
         if stack.note in seen.volumes:
             desk.host.client.remove_volume(stack.note)  # what was scaled before is none of Compose's
         write_files(stack)
         voice.title(_("Changes"))
-        Swap(desk, stack, seen, serving).run()
-    stack, _seen = _look(desk, topology, images)
-    by_us.await_serving(desk, stack)
+        Swap(desk, stack, seen, serving, held.check).run()
+        stack, after = _look(desk, topology, images)
+        held.count(difference(_ids(seen), _ids(after)))
+        by_us.await_serving(desk, stack)
     by_us.prune(desk, seen, missing)
     return Outcome(stack, first, plan)
 
@@ -149,6 +152,10 @@ def _redis_differences(stack: Stack, seen: Observed) -> list[str]:
         if view is None or (view.master, view.sentinels, view.replicas) != right:
             found.append(_("{name} does not see what stands").format(name=sentinel.name))
     return found
+
+
+def _ids(seen: Observed) -> dict[str, str]:
+    return {c.name: c.id for c in seen.containers}
 
 
 def _look(desk: Desk, topology: Topology, images: Any) -> tuple[Stack, Observed]:

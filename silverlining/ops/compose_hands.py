@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -28,14 +28,18 @@ APP, PROXY = "ping-app", "haproxy"
 
 
 class Hands:
-    """The single things that are done on the way from what was `seen` to what the Compose file says; with `dry` they are only shown."""
+    """The single things that are done on the way from what was `seen` to what the Compose file says; with `dry` they are only shown.
 
-    def __init__(self, desk: Desk, stack: Stack, seen: Observed, compose: Compose) -> None:
+    `still_ours` raises Busy when the lock was lost.
+    """
+
+    def __init__(self, desk: Desk, stack: Stack, seen: Observed, compose: Compose, still_ours: Callable[[], None] = lambda: None) -> None:
         self.desk, self.stack, self.seen = desk, stack, seen
         self.client: Any = desk.host.client
         self.applier = Applier(self.client, stack)
         self.program = compose
         self.dry = False
+        self.still_ours = still_ours
         wanted = specs(stack)
         self.ours = [c for c in seen.containers if not c.compose]
         self.stale = {c.service for c in seen.containers if c.compose and c.service != SECRETS and not stands(stack, c, wanted)}
@@ -64,7 +68,9 @@ class Hands:
                 self.desk.voice.note(text.strip())
 
     def show(self, argv: Iterable[str]) -> bool:
-        """Shows a command; gives whether it is to be done as well."""
+        """Shows a command; gives whether it is to be done as well. Raises Busy when the lock was lost."""
+        if not self.dry:
+            self.still_ours()
         self.desk.voice.command(line(tuple(argv)))
         return not self.dry
 

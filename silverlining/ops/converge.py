@@ -11,6 +11,7 @@ from typing import Any
 
 from ..host.exec import STOP
 from ..model.actions import Action, Plan
+from ..model.audit import tally
 from ..model.brief import brief
 from ..model.commands import commands, line, title
 from ..model.entry import address_of, entry_of
@@ -25,6 +26,7 @@ from ..model.topology import Topology
 from .apply import Applier
 from .desk import Desk
 from .faults import explain
+from .lock import lock
 
 SIDE_BY_SIDE = 24
 ROUNDS = 3
@@ -71,12 +73,12 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
         for _round in range(ROUNDS):
             if settled.plan != shown:
                 show_plan(desk, settled.plan)
-            perform(desk, settled.plan, Applier(desk.host.client, settled.stack), held.check)
+            perform(desk, settled.plan, Applier(desk.host.client, settled.stack), held.check, lambda action: held.count(tally([action])))
             # What slept in a volume (keys in etcd, say) is only seen once its service runs.
             settled = _plan(desk, topology, images)
             if not settled.plan:
                 break
-    await_serving(desk, outcome.stack)
+        await_serving(desk, outcome.stack)
     prune(desk, first.seen, missing)
     return replace(outcome, after=settled.seen)
 
@@ -119,11 +121,14 @@ def fetch_images(desk: Desk, names: tuple[str, ...]) -> dict[str, ImageRef]:
     with desk.voice.progress(slow=True) as board:
 
         def show(progress: Any) -> None:
-            bundle = progress.rung == "bundle"
-            name = (_("bundle {name}") if bundle else _("image {name}")).format(name=progress.image)
+            large = {"bundle": _("bundle {name}"), "streamed": _("{name} from this machine")}.get(progress.rung)
+            name = (large or _("image {name}")).format(name=progress.image)
             if progress.state == "done":
-                board.done(name, progress.rung)
-            elif bundle:
+                board.done(name, progress.rung if progress.rung != "streamed" else f"{progress.rung}: {progress.step}")
+            elif progress.state == "failed" and progress.rung == "streamed":
+                board.dropped(name)
+                desk.voice.note(_("nothing from this machine's engine: {why}").format(why=progress.step))
+            elif large:
                 board.amount(name, progress.step)
             else:
                 board.update(name, f"{progress.rung}: {progress.step}")
@@ -153,13 +158,6 @@ def say_undone(desk: Desk, stack: Stack, seen: Observed) -> None:
         desk.voice.note(words.format(name=name, now=now, then=then, file=file, flag=flag))
 
 
-def lock(desk: Desk, tools: ImageRef) -> Any:
-    """The stack's lock: one writer at a time."""
-    from ..host.lock import Lock
-
-    return Lock(desk.host.client, desk.settings.stack, tools.reference)
-
-
 def show_plan(desk: Desk, plan: Plan) -> None:
     """The plan as the docker commands that it stands for."""
     if not plan:
@@ -182,10 +180,16 @@ def show_briefly(desk: Desk, plan: Plan, most: int = 6) -> None:
         desk.voice.note(_("{count} more; `{command}` shows all").format(count=more, command=desk.voice.brief))
 
 
-def perform(desk: Desk, plan: Plan, applier: Applier, still_ours: Callable[[], None] = lambda: None) -> None:
+def perform(
+    desk: Desk,
+    plan: Plan,
+    applier: Applier,
+    still_ours: Callable[[], None] = lambda: None,
+    did: Callable[[Action], None] = lambda action: None,
+) -> None:
     """Does the actions of a plan, side by side where none waits for another. Stops at the first failure and raises it.
 
-    `still_ours` raises Busy when the lock was lost.
+    `still_ours` raises Busy when the lock was lost; `did` is told of each action that was done.
     """
     if not plan:
         return
@@ -218,6 +222,7 @@ def perform(desk: Desk, plan: Plan, applier: Applier, still_ours: Callable[[], N
                         STOP.set()
                     else:
                         done.add(action.id)
+                        did(action)
                         board.done(title(action))
         except BaseException:
             STOP.set()

@@ -132,8 +132,16 @@ class Desk:
     def image_store(self, client: Any) -> Any:
         """The images of an engine; without one (None) only what the checkout and the settings say of them can be asked."""
         from ..host.images import ImageStore
+        from ..host.stream import Source
 
-        return ImageStore(client, ROOT, self.settings, template_variables(self.settings), report=self._image_progress)
+        source = Source(self._own_engine) if self.host.remote and self.settings.images.stream else None
+        return ImageStore(client, ROOT, self.settings, template_variables(self.settings), report=self._image_progress, source=source)
+
+    def _own_engine(self) -> Any:
+        """The engine of the machine on which the tool runs. The setting docker_host is about the docker host, which is another one."""
+        from ..host.engine import connect
+
+        return connect(replace(self.settings, docker_host="")).client
 
     def look_anew(self) -> None:
         """Forgets what is read once in a run: files and ports, which change while a walkthrough stands open for an hour."""

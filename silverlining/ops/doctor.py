@@ -71,12 +71,12 @@ class Patient:
         registries = self._ask_registries(store, missing)
         helper = self._helper(store, present)
         # Of an engine on another machine this one's shell tells nothing but its own programs.
-        near = self.client is None or desk.host.engine.local
+        near = self.client is None or desk.host.remote or desk.host.engine.local
         outside = probes.outside(desk.host, root)
         around = outside if near else {}
         until = time.monotonic() + PATIENCE
         inside = self._inside(helper, until)
-        by_inside, by_outside = _("a helper container"), _("this machine")
+        by_inside, by_outside = _("a helper container"), self._by
 
         seen = about.kernel({**around, **inside}, by_inside if inside else by_outside)
         self.findings += about.kernel_findings(seen, self.info)
@@ -90,6 +90,11 @@ class Patient:
         servers = self._servers(registries, missing, until)
         self.findings.append(about.clocks(time.time(), self.off, servers))
         self._images(store, present, registries, until)
+
+    @property
+    def _by(self) -> str:
+        """Who tells what the shell tells."""
+        return _("the host's shell") if self.desk.host.remote else _("this machine")
 
     def _listed(self) -> list[Any]:
         client = self.client
@@ -145,12 +150,14 @@ class Patient:
         for name, port in wanted.items():
             if port not in held and (who := holder(listeners, "" if name == "web" else "127.0.0.1", port)):
                 held[port] = Held(who)
-        self.findings += about.ports(wanted, held, _("this machine"))
+        self.findings += about.ports(wanted, held, self._by)
 
     def _programs(self, outside: Mapping[str, str], present: set[str]) -> None:
         there = outside.get("programs", "").split()
         lacking = [name for name in ("docker", "curl", "ss") if name not in there]
-        by = _("this machine")
+        by = self._by
+        if self.desk.host.remote:  # there it is taken from our image
+            lacking = [name for name in lacking if name != "curl"]
         if lacking:
             state = FAIL if {"docker", "curl"} & set(lacking) else WARN
             packages = {"docker": "docker.io", "curl": "curl", "ss": "iproute2"}
@@ -190,6 +197,7 @@ class Patient:
             frozenset(name for name, asked in registries.items() if asked.get_or(until, late).ok),
             self._debian.get_or(until, late).ok,
             {name: store.candidates(name) for name in IMAGES},
+            frozenset(store.streamable(IMAGES, present)),
         )
         for name in IMAGES:
             pullable = {kind for _reference, kind in sources.references[name]}

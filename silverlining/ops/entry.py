@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -41,28 +43,40 @@ def operation(
         if hasattr(stream, "reconfigure"):  # a terminal that knows no arrows gets question marks, not a traceback
             stream.reconfigure(errors="replace")
     voice = Voice(quiet=json)
+    if hasattr(c, "original_host"):
+        voice.program = f"fab -H {_target(c)}"
     try:
         with _ended_as_by_ctrl_c():
-            settings = read_settings(_pairs(set or []))
+            settings = read_settings(pairs(set or []))
             desk = Desk(c, settings, voice, dry=dry or bool(c.config.run.dry), yes=yes, play=play, quick=quick, json=json)
             try:
                 yield desk
             finally:
                 desk.host.close()
     except SilverliningError as error:
-        raise Exit(_message(str(error)), code=1) from None
+        raise Exit(message(str(error), voice.program), code=1) from None
     except KeyboardInterrupt:
-        raise Exit(_message(_("interrupted") + "\n  → " + _("run the same command again: it goes on from what stands")), code=1) from None
+        raise Exit(message(_("interrupted") + "\n  → " + _("run the same command again: it goes on from what stands")), code=1) from None
     except Exception as error:
         if (known := _of_the_engine(error)) is None:
             raise
-        raise Exit(_message(str(known)), code=1) from None
+        raise Exit(message(str(known), voice.program), code=1) from None
 
 
-def _message(text: str) -> str:
+def _target(c: Any) -> str:
+    """What a person has typed after -H, or what means the same."""
+    user = f"{c.user}@" if c.user != (c.ssh_config.get("user") or c.config.user) else ""
+    port = f":{c.port}" if c.port != int(c.ssh_config.get("port", c.config.port)) else ""
+    return f"{user}{c.original_host}{port}"
+
+
+def message(text: str, program: str = "invoke") -> str:
+    """An error as it is shown; `program` is what a person types in place of invoke."""
     from ..console.voice import Voice
 
-    return "\n" + Voice(sys.stderr).error(text)
+    voice = Voice(sys.stderr)
+    voice.program = program
+    return "\n" + voice.error(text)
 
 
 def _of_the_engine(error: Exception) -> Exception | None:
@@ -95,25 +109,48 @@ def tidy_invoke() -> None:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, BrokenPipeError):
             os._exit(0)
-        sys.__excepthook__(kind, error, trace)
+        if words := _of_ssh_config(error):
+            print(message(words), file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, trace)
 
     def flush() -> None:
         try:
-            sys.stdout.flush()
+            if sys.stdout:  # None where it was closed from the start
+                sys.stdout.flush()
         except BrokenPipeError:
             # What Python still holds in its buffer must not raise at the very end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def words(error: ParseError) -> str:
         text = str(error.args[0]) if error.args else ""
-        return _message(f"{text}\n  → " + _("`invoke --list` names the tasks, `invoke --help TASK` the flags of one"))
+        return message(f"{text}\n  → " + _("`invoke --list` names the tasks, `invoke --help TASK` the flags of one"))
 
     sys.excepthook = hook
     atexit.register(flush)
     ParseError.__str__ = words  # type: ignore[method-assign, assignment]
 
 
-def _pairs(given: list[str]) -> dict[str, str]:
+def _of_ssh_config(error: BaseException) -> str:
+    """What is wrong with ssh_config, in words for people: Fabric reads it before any of our code runs. "" if it isn't that."""
+    from traceback import walk_tb
+
+    frames = [frame.f_code for frame, _line in walk_tb(error.__traceback__)]
+    if isinstance(error, RecursionError) and any(code.co_name == "get_gateway" for code in frames):
+        what, hint = _("ProxyJump leads back to the same host"), _("name the gateway in `Match` or `Host` so that it has no ProxyJump itself")
+    elif any(code.co_name == "_load_ssh_files" for code in frames):
+        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        what, hint = (
+            _("ssh_config can't be read: {why}").format(why=why),
+            _("mend ~/.ssh/config or /etc/ssh/ssh_config, or name another file with -S"),
+        )
+    else:
+        return ""
+    return f"{what}\n  → {hint}"
+
+
+def pairs(given: Sequence[str]) -> dict[str, str]:
+    """The settings of `--set`, by path. Raises SettingsError."""
     from ..model.errors import SettingsError
 
     for text in given:
@@ -124,28 +161,63 @@ def _pairs(given: list[str]) -> dict[str, str]:
 
 def _refuse_fab(c: Any, here: bool) -> None:
     if c.config.get("silverlining_under_fab") and not hasattr(c, "host"):
-        raise Exit(_message(_("fab works on other hosts: name one with -H HOST\n  → for this machine: invoke TASK")), code=1)
+        raise Exit(message(_("fab works on other hosts: name one with -H HOST\n  → for this machine: invoke TASK")), code=1)
     if hasattr(c, "host") and here:
-        raise Exit(_message(_("this is done on the machine where you sit, not on {host}\n  → invoke TASK").format(host=c.host)), code=1)
+        raise Exit(message(_("this is done on the machine where you sit, not on {host}\n  → invoke TASK").format(host=c.host)), code=1)
+
+
+# What a task's desk may be told by flags; a task names those that it takes.
+DESK_FLAGS = ("yes", "dry", "play", "quick", "json")
+
+
+def on_host(name: str | None = None, /, iterable: Sequence[str] = (), here: bool = False, **flags: str) -> Callable[[Callable[..., None]], Task[Any]]:
+    """Makes a task of a function that takes a desk. `flags` are the task's flags with their help, in the order in which they are shown:
+    parameters of the function, and DESK_FLAGS, which reach it by the desk. `--set` comes with every task, and `--accept-new-host-key` unless
+    `here` says that it has no sense over SSH.
+    """
+    texts = {**flags, "set": _("a setting, as path=value")}
+    if not here:
+        texts["accept_new_host_key"] = _("fab: trust a new host, and keep its key")
+
+    def decorate(body: Callable[..., None]) -> Task[Any]:
+        context, *own = inspect.signature(body).parameters.values()
+        known = {parameter.name: parameter for parameter in own}
+        for flag in (*DESK_FLAGS, "accept_new_host_key"):
+            known.setdefault(flag, inspect.Parameter(flag, context.kind, default=False))
+        known["set"] = inspect.Parameter("set", context.kind, default=None)
+        signature = inspect.Signature([context, *(known[flag] for flag in texts)])
+
+        @wraps(body)
+        def run(*args: Any, **kwargs: Any) -> None:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = dict(bound.arguments)
+            c = given.pop(context.name)
+            settings = [*(given.pop("set") or []), *(["ssh.accept_new_host_key=true"] if given.pop("accept_new_host_key", False) else [])]
+            told = {flag: given.pop(flag) for flag in DESK_FLAGS if flag in given}
+            with operation(c, settings, here=here, **told) as desk:
+                body(desk, **given)
+
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        made: Task[Any] = task(name=name, help={flag.replace("_", "-"): text for flag, text in texts.items()}, iterable=[*iterable, "set"])(run)
+        return made
+
+    return decorate
 
 
 def step_task(name: str) -> Task[Any]:
     """The task of a step."""
     import steps
 
-    def body(c: Any, yes: bool = False, dry: bool = False, play: bool = False, quick: bool = False, set: list[str] | None = None) -> None:
-        with operation(c, set, dry=dry, yes=yes, play=play, quick=quick) as desk:
-            from .run import run_step
+    def body(desk: Desk) -> None:
+        from .run import run_step
 
-            run_step(desk, name)
+        run_step(desk, name)
 
     body.__doc__ = f"{steps.SUMMARIES[name]}\n\nExample: invoke {name} --play"
-    help_texts = {
-        "yes": "take away without asking",
-        "dry": "print the plan and change nothing",
-        "play": "play the lesson even if nothing changed",
-        "quick": "leave the lesson out: only its checks",
-        "set": "a setting, as path=value",
-    }
-    decorate: Callable[[Any], Task[Any]] = task(help=help_texts, iterable=["set"])
-    return decorate(body)
+    return on_host(
+        yes="take away without asking",
+        dry="print the plan and change nothing",
+        play="play the lesson even if nothing changed",
+        quick="leave the lesson out: only its checks",
+    )(body)

@@ -26,8 +26,9 @@ from ..model.stack import Stack
 from ..model.text import _
 from ..model.topology import Topology
 from .backup import ETCD, data_there, open_backup
-from .converge import await_serving, fetch_images, lock
+from .converge import await_serving, fetch_images
 from .desk import Desk
+from .lock import lock
 from .position import find
 
 
@@ -63,8 +64,9 @@ def restore(desk: Desk, file: str) -> None:
         _refuse_unwell(seen)
         held.check()
         _restore(desk, sealed, stack, seen)
-    await_serving(desk, stack)
-    number = redis_copy.counter(desk.host.client, seen.master)
+        await_serving(desk, stack)
+        number = redis_copy.counter(desk.host.client, seen.master)
+        held.count({"counter": number})
     voice.ok(_("the counter is at {number}: the next hit is {next}").format(number=number, next=number + 1))
 
 

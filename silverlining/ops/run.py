@@ -102,7 +102,7 @@ def say_where(desk: Desk, stack: Stack) -> None:
         return
     url = address_of(entry, "/", desk.host.name)
     if desk.host.remote and entry[0] == LOOPBACK:
-        words = _("open {url} on {host}; from here: fab -H {host} open {service}")
+        words = _("open {url} on {host}; from here: invoke open {service}")
         service = next(c.service for c in stack.containers if any(outside == entry[1] for _address, outside, _inside in c.ports))
         desk.voice.note(words.format(url=url, host=desk.host.name, service=service))
     else:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
-from ..model import labels
+from ..host import trail
+from ..model import audit, labels
 from ..model.commands import docker, line, remove
 from ..model.errors import Conflict
 from ..model.images import IMAGE_LABEL
 from ..model.stack import ImageRef
 from ..model.text import _, _n
-from .converge import lock
 from .desk import Desk
+from .lock import lock
 
 
 def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
@@ -25,10 +27,12 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     containers = [c for c in own if c["Labels"].get(labels.HELPER) != "lock"]
     networks = client.networks(filters=mine)
     listed = client.volumes(filters=mine)["Volumes"] or []
-    # The note of what was scaled is no data: it goes with the containers that it is about.
-    named = [v for v in listed if volumes or labels.SCALED in v["Labels"]]
+    # The note of what was scaled is no data: it goes with the containers that it is about. The trail goes last of all.
+    data = [v for v in listed if labels.AUDIT not in v["Labels"]]
+    named = [v for v in data if volumes or labels.SCALED in v["Labels"]]
+    trailed = volumes and len(data) < len(listed)
     built = _built(desk) if images else []
-    if not (containers or networks or named or built):
+    if not (containers or networks or named or built or trailed):
         voice.note(_("nothing of {stack} stands: there is nothing to do").format(stack=stack))
         return
     _refuse_guests([c for c in there if c not in own], networks, named)
@@ -41,6 +45,8 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         voice.command(line(docker("network", "rm", network["Name"])))
     for volume in named:
         voice.command(line(docker("volume", "rm", volume["Name"])))
+    if trailed:
+        voice.command(line(docker("volume", "rm", audit.volume_of(stack))))
     for tag in built:
         voice.command(line(docker("rmi", tag)))
     if keys:
@@ -48,12 +54,18 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     if desk.dry:
         return
     desk.confirm(_("teardown removes what stands"))
-    if not volumes:
-        _keep_data(desk)
     tools = desk.store.plan_for(("tools",))["tools"]
-    alone = lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)) if tools.rung == "present" else nullcontext()
-    with alone:
-        stuck = _remove(client, containers, networks, named)
+    alone = lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)) if tools.rung == "present" else None
+    with alone or nullcontext():
+        still_ours = alone.check if alone else lambda: None
+        if not volumes:
+            _keep_data(desk)
+        stuck = _remove(client, containers, networks, named, still_ours)
+        if alone:
+            alone.count({what: count for what, count in (("removed", len(containers)), ("volumes", len(named) if volumes else 0)) if count})
+    if alone:
+        alone.gone()
+    forgotten = volumes and trail.remove(client, stack)
     networks = [network for network in networks if network["Name"] not in stuck]
     kept = _remove_images(client, built)
     built = [tag for tag in built if tag not in kept]
@@ -68,6 +80,9 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     for name in stuck:
         voice.note(_("network {name} stays: the engine counts a connection to it that nobody has. It does no harm;").format(name=name))
         voice.note(_("the next deploy uses it, and after a restart of the engine teardown can remove it"))
+    if trailed:
+        words = _("the trail of who changed what is gone too: {name}") if forgotten else _("the trail stays, somebody uses it: {name}")
+        voice.note(words.format(name=audit.volume_of(stack)))
     if kept:
         voice.note(_("these images stay, others use them: {names}").format(names=", ".join(kept)))
 
@@ -107,11 +122,12 @@ def _remove_images(client: Any, tags: list[str]) -> list[str]:
     return kept
 
 
-def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: list[Any]) -> list[str]:
-    """Removes them; gives the names of the networks that the engine can't remove though nobody is on them."""
+def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: list[Any], still_ours: Callable[[], None]) -> list[str]:
+    """Removes them; gives the names of the networks that the engine can't remove though nobody is on them. Raises Busy when the lock was lost."""
     from docker.errors import NotFound
 
     def end(container: Any) -> None:
+        still_ours()
         try:
             if container["State"] == "paused":
                 # What was paused must not go on for a moment: an old Redis master would look newest by what it wrote then.
@@ -124,6 +140,7 @@ def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: li
 
     with ThreadPoolExecutor(24) as pool:
         list(pool.map(end, containers))
+    still_ours()
     stuck = [network["Name"] for network in networks if not _removed(client, network["Id"])]
     for volume in volumes:
         client.remove_volume(volume["Name"])

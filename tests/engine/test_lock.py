@@ -1,4 +1,4 @@
-"""The lock on a real engine, with real processes that die."""
+"""The lock and its trail on a real engine, with real processes that die."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import pytest
 from docker import APIClient
 from docker.errors import APIError
 
-from silverlining.host.lock import STALE, Lock, look, name_of
+from silverlining.host import trail
+from silverlining.host.lifeline import SILENCE
+from silverlining.host.lock import GRACE, STALE, Lock, look, name_of
+from silverlining.model import audit
 from silverlining.model.errors import Busy, Conflict, EngineError
 
 from .tiny import IMAGE, make_image
@@ -28,11 +31,12 @@ from silverlining.model.errors import Busy
 client = APIClient(os.environ.get("DOCKER_HOST"), version="1.41")
 for line in sys.stdin:
     try:
-        with Lock(client, sys.argv[1], sys.argv[2], holder="tester@there", command="invoke deploy-all"):
+        with Lock(client, sys.argv[1], sys.argv[2], holder="tester@there", command="invoke deploy-all", silence=int(sys.argv[3])) as lock:
             print("held", flush=True)
-            sys.stdin.readline()
-    except Busy:
-        print("busy", flush=True)
+            if sys.stdin.readline().strip() == "check":
+                lock.check()
+    except Busy as error:
+        print("lost" if "was lost" in str(error) else "busy", flush=True)
         sys.stdin.readline()
 """
 LEAVE_A_CHILD = """
@@ -47,7 +51,7 @@ os.kill(os.getpid(), 9)
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[APIClient]:
-    """A client, and a small image that holds nothing but this machine's `cat` and its libraries."""
+    """A client, and a small image that holds nothing but a few of this machine's programs and their libraries."""
     api = APIClient(os.environ.get("DOCKER_HOST"), version="1.41", max_pool_size=32)
     made = make_image(api)
     yield api
@@ -57,26 +61,41 @@ def client() -> Iterator[APIClient]:
 
 @pytest.fixture
 def stack(client: APIClient) -> Iterator[str]:
-    """A stack name of this test's own; what is left of its lock goes at the end."""
+    """A stack name of this test's own; what is left of its lock and its trail goes at the end."""
     name = f"try-lock-{os.getpid()}-{time.monotonic_ns() % 100000}"
     yield name
     try:
         client.remove_container(name_of(name), force=True)
     except APIError as error:
         assert error.status_code in (404, 409)
+    trail.remove(client, name)
+
+
+def trail_of(client: APIClient, stack: str) -> list[audit.Operation]:
+    """The stack's trail."""
+    return audit.read(trail.read(client, stack, lambda: IMAGE) or "")
+
+
+def outcome(client: APIClient, stack: str, seconds: float = 5) -> str:
+    """How the last operation ended, once that is written."""
+    end = time.monotonic() + seconds
+    while not (said := [one.outcome for one in trail_of(client, stack)][-1:]) or not said[0]:
+        assert time.monotonic() < end, said
+        time.sleep(0.05)
+    return said[0]
 
 
 class Holder:
     """A process that tries for the lock at every odd word and lets go at every even one."""
 
-    def __init__(self, stack: str) -> None:
-        command = [sys.executable, "-c", HOLD, stack, IMAGE]
+    def __init__(self, stack: str, silence: int = 0) -> None:
+        command = [sys.executable, "-c", HOLD, stack, IMAGE, str(silence)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def word(self) -> None:
+    def word(self, text: str = "") -> None:
         """Says it."""
         assert self.process.stdin
-        self.process.stdin.write("\n")
+        self.process.stdin.write(text + "\n")
         self.process.stdin.flush()
 
     def answer(self) -> str:
@@ -100,16 +119,63 @@ def free_within(client: APIClient, stack: str, seconds: float) -> float:
 
 def test_taken_told_and_released(client: APIClient, stack: str) -> None:
     """Another sees who holds it, and is refused; afterwards nothing is left."""
-    with Lock(client, stack, IMAGE, "ann@desk", "invoke scale") as lock:
+    with Lock(client, stack, IMAGE, "ann@desk", "invoke scale", login="deploy") as lock:
         held = look(client, stack)
         assert held and held.running and (held.holder, held.command, held.pid) == ("ann@desk", "invoke scale", str(os.getpid()))
         assert not lock.lost()
-        with pytest.raises(Busy, match=r"ann@desk is working on the stack .* since 20.*invoke scale") as refused, Lock(client, stack, IMAGE):
+        words = r"ann@desk over SSH as deploy is working on the stack .* since 20.*, for 0:00:0.*invoke scale"
+        with pytest.raises(Busy, match=words) as refused, Lock(client, stack, IMAGE):
             pass
+        lock.count({"created": 2})
+        lock.count({"created": 1, "removed": 1})
         assert f"docker rm -f {stack}-lock" in refused.value.hint
+    lock.gone()
     assert look(client, stack) is None
-    with Lock(client, stack, IMAGE):
+    with Lock(client, stack, IMAGE), Lock(client, f"{stack}-b", IMAGE, "bob@desk"):
         pass
+    first = trail_of(client, stack)[0]
+    assert (first.by, first.login, first.command, first.stack) == ("ann@desk", "deploy", "invoke scale", stack)
+    assert audit.result(first) == "done: created 3, removed 1"
+    assert [one.by for one in trail_of(client, f"{stack}-b")] == ["bob@desk"]
+    assert trail.remove(client, f"{stack}-b") and trail.read(client, f"{stack}-b", lambda: IMAGE) is None
+
+
+def test_the_next_one_need_not_wait_for_the_engine(client: APIClient, stack: str) -> None:
+    """Who has just let go still shows as running for a moment; that is no reason to refuse."""
+    for _turn in range(10):
+        with Lock(client, stack, IMAGE) as lock:
+            lock.check()
+    assert [outcome(client, stack)] + [one.outcome for one in trail_of(client, stack)] == ["done"] * 11
+
+
+def test_what_went_wrong_is_in_the_trail(client: APIClient, stack: str) -> None:
+    """An error by its first line, Ctrl-C as such; a holder that is refused leaves nothing."""
+    with pytest.raises(EngineError), Lock(client, stack, IMAGE):
+        raise EngineError("no space left", "make room")
+    assert outcome(client, stack) == "failed"
+    with pytest.raises(KeyboardInterrupt), Lock(client, stack, IMAGE):
+        begin = time.monotonic()
+        with pytest.raises(Busy):
+            Lock(client, stack, IMAGE).take()
+        assert GRACE <= time.monotonic() - begin < GRACE + 3
+        raise KeyboardInterrupt
+    assert outcome(client, stack) == "interrupted"
+    assert [audit.result(one) for one in trail_of(client, stack)] == ["failed: no space left", "interrupted"]
+
+
+def test_a_wrong_clock_of_the_host(client: APIClient, stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who holds it and for how long is told by the host's clock alone, whatever that says; a date that no zone has is no error."""
+    inspect = client.inspect_container
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    with Lock(client, stack, IMAGE, "ann@desk"):
+        for year, system, words in (("1970", "1970-01-01T00:01:05Z", "for 0:01:05"), ("0001", "0001-01-01T00:00:00Z", " 0*1-01-01 00:00:00 UTC")):
+            monkeypatch.setattr(client, "inspect_container", lambda name, year=year: {**inspect(name), "Created": f"{year}-01-01T00:00:00.5Z"})
+            monkeypatch.setattr(client, "info", lambda system=system: {"SystemTime": system})
+            with pytest.raises(Busy, match=f"ann@desk is working .*{words}"):
+                Lock(client, stack, IMAGE).take()
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -121,8 +187,48 @@ def test_freed_when_the_holder_dies(client: APIClient, stack: str, number: signa
     holder.process.send_signal(number)
     holder.end()
     free_within(client, stack, 5)
+    assert outcome(client, stack) == ("interrupted" if number == signal.SIGINT else "lost")
     with Lock(client, stack, IMAGE):
         pass
+
+
+def test_a_holder_elsewhere_that_falls_silent_loses_it(client: APIClient, stack: str) -> None:
+    """Stopped for more than SILENCE seconds, as over a connection that is dead: another may go on, and the first is told before its next change."""
+    remote, local = Holder(stack, SILENCE), Holder(f"{stack}-b")
+    for holder in (remote, local):
+        holder.word()
+        assert holder.answer() == "held"
+        holder.process.send_signal(signal.SIGSTOP)
+    try:
+        assert free_within(client, stack, SILENCE + 5) > SILENCE - 10
+        assert outcome(client, stack) == "lost"
+        with Lock(client, stack, IMAGE) as mine:
+            remote.process.send_signal(signal.SIGCONT)
+            remote.word("check")
+            assert remote.answer() == "lost"
+            mine.check()
+        # Ctrl-Z on this machine costs nobody the lock.
+        held = look(client, f"{stack}-b")
+        assert held and held.running
+        local.process.send_signal(signal.SIGCONT)
+        local.word("check")
+        local.end()
+        assert outcome(client, f"{stack}-b") == "done"
+    finally:
+        for holder in (remote, local):
+            holder.process.send_signal(signal.SIGCONT)
+        remote.word()
+        remote.end()
+        assert trail.remove(client, f"{stack}-b")
+
+
+def test_a_holder_elsewhere_that_beats_keeps_it(client: APIClient, stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than the silence that would lose it: each beat is answered through the engine."""
+    monkeypatch.setattr("silverlining.host.lifeline.BEAT", 0.3)
+    with Lock(client, stack, IMAGE, silence=7) as lock:  # the holder itself gives up after two seconds without an answer
+        for _look in range(18):
+            time.sleep(0.5)
+            lock.check()
 
 
 def test_a_program_started_by_the_holder_does_not_keep_it(client: APIClient, stack: str) -> None:

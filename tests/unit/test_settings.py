@@ -70,6 +70,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "haproxy.maxconn": ("99", 99),
     "haproxy.check": ("0.5", 0.5),
     "images.bundle": ("/media/stick/all.bundle", "/media/stick/all.bundle"),
+    "images.stream": ("false", False),
     "images.mirror": ("registry.example/library", "registry.example/library"),
     "images.references": ("redis=r:1,nginx=n:2", {"redis": "r:1", "nginx": "n:2"}),
     "images.confd_binary": ("/opt/confd", "/opt/confd"),

@@ -5,6 +5,7 @@ Fabric accepts every key and never reads known_hosts (fabric #2071). What else i
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from fabric import Connection
 
 CONNECT_TIMEOUT = 10  # seconds; `fab -t` and ConnectTimeout in ssh_config say otherwise
+# Without a handler Python prints paramiko's tracebacks of what is told here in words; `fab --debug` still shows them.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 USER_FILES = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 SYSTEM_FILES = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 
@@ -158,7 +161,7 @@ def way(connection: Connection) -> list[Connection]:
 def open_connection(connection: Connection, settings: Settings) -> list[str]:
     """Opens a connection by way of its gateways. Gives what a person should be told: the keys that were new and are accepted.
 
-    Raises HostKeyRefused, AccessRefused or Unreachable, which name the gateway where it is to blame.
+    Raises HostKeyRefused, AccessRefused or HostUnreachable, which name the gateway where it is to blame.
     """
     prepare(connection, settings)
     notes: list[str] = []
@@ -174,7 +177,7 @@ def open_connection(connection: Connection, settings: Settings) -> list[str]:
             if explained is None:
                 raise
             if one is not connection:
-                what = _("on the way to {host}: {what}").format(host=name_of(connection), what=explained.what)
+                what = _("at the gateway to {host}: {what}").format(host=name_of(connection), what=explained.what)
                 raise type(explained)(what, explained.hint) from None
             raise explained from None
         notes += one.client.policy.notes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paramiko import Agent, ECDSAKey, Ed25519Key, PKey, RSAKey
 from paramiko.ssh_exception import BadAuthenticationType, ChannelException, NoValidConnectionsError, PasswordRequiredException, SSHException
 
-from ...model.errors import AccessRefused, HostKeyRefused, SilverliningError, Unreachable
+from ...model.errors import AccessRefused, HostKeyRefused, HostUnreachable, SilverliningError
 from ...model.text import _
 
 if TYPE_CHECKING:
@@ -91,16 +91,16 @@ def explain(connection: Connection, error: Exception, passed: bool) -> Silverlin
     if (before := gateway_of(connection)) and isinstance(error, ChannelException):
         gateway = name_of(before)
         if error.code == 1:
-            return Unreachable(
+            return HostUnreachable(
                 _("the gateway {gateway} doesn't let anybody through to {host}").format(gateway=gateway, host=host),
                 _("its sshd must allow it: AllowTcpForwarding yes, and no PermitOpen that forbids it"),
             )
-        return Unreachable(
+        return HostUnreachable(
             _("the gateway {gateway} can't reach {host}").format(gateway=gateway, host=host),
             _("is it up, and its name known there? `{hand}` must work").format(hand=hand),
         )
     if isinstance(error, (socket.gaierror, UnicodeError)):
-        return Unreachable(
+        return HostUnreachable(
             _("{host}: no address is known by this name").format(host=host),
             _("write it as DNS, /etc/hosts or ~/.ssh/config has it; `{hand}` must work").format(hand=hand),
         )
@@ -110,17 +110,17 @@ def explain(connection: Connection, error: Exception, passed: bool) -> Silverlin
             _("name a private key with -i FILE, or IdentityFile in ~/.ssh/config"),
         )
     if not passed and isinstance(connection.gateway, str) and isinstance(error, (SSHException, OSError, EOFError)):
-        return Unreachable(
+        return HostUnreachable(
             _("{host}: its ProxyCommand leads to no SSH server: {command}").format(host=host, command=connection.gateway),
             _("try it by hand: `{hand}` must work").format(hand=hand),
         )
     if isinstance(error, TimeoutError) or (isinstance(error, SSHException) and "timeout opening channel" in str(error).lower()):
-        return Unreachable(
+        return HostUnreachable(
             _("{host} does not answer within {seconds} s").format(host=host, seconds=seconds),
             _("is it up, is port {port} let through? `{hand}` must work; `fab -t SECONDS …` waits longer").format(port=port, hand=hand),
         )
     if isinstance(error, NoValidConnectionsError) and all(isinstance(one, ConnectionRefusedError) for one in error.errors.values()):
-        return Unreachable(
+        return HostUnreachable(
             _("{host} refuses connections to port {port}: no SSH server listens there").format(host=host, port=port),
             _("start sshd there, or name its port: `fab -H {alias}:PORT …`").format(alias=connection.original_host),
         )
@@ -135,7 +135,7 @@ def explain(connection: Connection, error: Exception, passed: bool) -> Silverlin
         words = str(error) or _("the connection was closed")
         if "banner" in words:
             words = _("what answers there is no SSH server, or one that is too busy")
-        return Unreachable(
+        return HostUnreachable(
             _("{host}: no SSH session could be begun: {words}").format(host=host, words=words), _("`{hand}` must work").format(hand=hand)
         )
     return None
@@ -145,8 +145,8 @@ def _is_file(error: Exception) -> bool:
     return isinstance(error, OSError) and error.filename is not None
 
 
-def _no_way(host: str, why: str, hand: str) -> Unreachable:
-    return Unreachable(
+def _no_way(host: str, why: str, hand: str) -> HostUnreachable:
+    return HostUnreachable(
         _("{host} can't be reached: {why}").format(host=host, why=why),
         _("is it up, is there a way to it? `{hand}` must work").format(hand=hand),
     )

@@ -29,8 +29,20 @@ class RemoteCourse(Course):
     """
 
     def __init__(self, host: RemoteHost, target: str = "", options: tuple[str, ...] = (), checkout: Path = ROOT, stack: str = STACK) -> None:
-        super().__init__(host.client(), stack, base=8300, number=83, checkout=checkout)
         self.host, self.target, self.options = host, target or host.alias, options
+        # Not before it is asked for: there may be no engine yet.
+        super().__init__(None, stack, base=8300, number=83, checkout=checkout)  # type: ignore[arg-type]
+
+    @property
+    def client(self) -> APIClient:  # type: ignore[override]
+        """A client of the host's engine. Where there is none yet, there may be one at the next look."""
+        if self._client is None:
+            self._client = self.host.client()
+        return self._client
+
+    @client.setter
+    def client(self, client: APIClient | None) -> None:
+        self._client = client
 
     def as_user(self, user: str, *options: str) -> RemoteCourse:
         """The same in the name of another user of the host."""

@@ -41,4 +41,4 @@ def test_the_gateway_s_key_obeys_the_same_rules(inner: RemoteHost, web1: RemoteH
         text = RemoteCourse(inner).fails("status")
     finally:
         web1.home.known_as("web1", keys)
-    assert "on the way to inner" in text and "--accept-new-host-key" in text, text
+    assert "gateway to inner" in text and "web1" in text and "--accept-new-host-key" in text, text

@@ -25,7 +25,7 @@ def fresh(site: Site) -> Iterator[RemoteHost]:
 def test_a_member_of_no_group_installs_nothing(fresh: RemoteHost) -> None:
     """Neither root nor a sudo user: told so, with nothing done."""
     text = RemoteCourse(fresh).as_user("nobody-else").fails("step00-install")
-    assert "root" in text and "nobody-else" in text, text
+    assert "sudo refuses" in text and "nobody-else@fresh" in text, text
     assert not fresh.exec("sh", "-c", "command -v docker || true")
 
 

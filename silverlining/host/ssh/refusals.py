@@ -114,7 +114,9 @@ def explain(connection: Connection, error: Exception, passed: bool) -> Silverlin
             _("{host}: its ProxyCommand leads to no SSH server: {command}").format(host=host, command=connection.gateway),
             _("try it by hand: `{hand}` must work").format(hand=hand),
         )
-    if isinstance(error, TimeoutError) or (isinstance(error, SSHException) and "timeout opening channel" in str(error).lower()):
+    # Where the host's key doesn't come in time, paramiko goes on and finds no session.
+    silent = ("timeout opening channel",) if passed else ("timeout opening channel", "no existing session")
+    if isinstance(error, TimeoutError) or (isinstance(error, SSHException) and str(error).lower().startswith(silent)):
         return HostUnreachable(
             _("{host} does not answer within {seconds} s").format(host=host, seconds=seconds),
             _("is it up, is port {port} let through? `{hand}` must work; `fab -t SECONDS …` waits longer").format(port=port, hand=hand),

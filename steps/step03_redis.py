@@ -63,7 +63,8 @@ LESSON = Lesson(
         Act(
             _("The code is mounted, the number is not in the container"),
             _(
-                "The directory app/ is mounted into the container: an edit shows at once. The number lives in Redis and its volume, so that it"
+                "The directory app/ is mounted into the container: an edit shows at once. (An engine on another machine gets a copy, and"
+                " the next run brings an edit.) The number lives in Redis and its volume, so that it"
                 " goes on when the app's container is made anew."
             ),
             ("docker inspect --format '{{{{range .Mounts}}}}{{{{.Type}}}} {{{{.Destination}}}}{{{{println}}}}{{{{end}}}}' {django}",),

@@ -7,11 +7,13 @@ Since only the holder of the lock changes anything, the container also writes th
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
 import secrets
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -33,6 +35,7 @@ HOLDER, LOGIN, PID, COMMAND, OP = (f"io.silverlining.lock.{word}" for word in ("
 STALE = 3.0  # seconds that a lock may be seen without running before it counts as left behind
 GRACE = 1.0  # seconds that a running lock is watched before its holder counts as at work: who has just let go still shows for a moment
 PATIENCE = 20  # seconds until a lock that never settles is given up
+FAREWELL = 5  # seconds for the engine to remove the container of a lock that was let go of
 BEAT = 0.05  # seconds between two looks at a lock that is about to start or to go
 
 
@@ -133,7 +136,8 @@ class Lock:
         self._client, self._stack, self._image, self._silence = client, stack, image, silence
         self._holder, self._login, self._version = holder or me(), login, version
         self._command, self._pid = command or audit.command_of(sys.argv), str(os.getpid())
-        self._op = self._id = self._last = ""
+        self._op = self._id = ""
+        self._going: threading.Thread | None = None
         self._input: Lifeline | None = None
         self.changed: dict[str, int] = {}
 
@@ -180,26 +184,36 @@ class Lock:
             )
 
     def release(self, error: BaseException | None = None) -> None:
-        """Lets go; the trail is told how it ended. The name is free a moment later, when the engine has removed the container: see `gone`."""
+        """Lets go; the trail is told how it ended. The name is free when the engine has removed the container: this program's end waits for that."""
         held, self._input = self._input, None
         if held is None:
             return
-        facts: dict[str, object] = {"event": "done"}
+        alive = not held.ended()
+        held.close(self._ending(error))
+        if alive:
+            self._going = threading.Thread(target=self._see_off, args=(self._id,), daemon=True)
+            self._going.start()
+            atexit.register(self.gone)
+        self._id = ""
+
+    def _ending(self, error: BaseException | None) -> str:
+        """The rest of the trail's last line."""
+        facts: dict[str, object] = {"event": "done" if error is None else "interrupted"}
         if isinstance(error, Exception):
             facts = {"event": "failed", "error": audit.plain(str(error).strip().split("\n", 1)[0] or type(error).__name__)}
-        elif error is not None:
-            facts = {"event": "interrupted"}
-        held.close(audit.fragment(op=self._op, **facts, changed=self.changed))
-        self._last, self._id = self._id, ""
+        return audit.fragment(op=self._op, **facts, changed=self.changed)
 
     def gone(self) -> None:
         """Waits until the engine has removed the container of a lock that was let go of, so that nothing of it is left."""
-        from docker.errors import APIError
-        from requests import RequestException
+        going, self._going = self._going, None
+        if going:
+            atexit.unregister(self.gone)
+            with suppress(KeyboardInterrupt):
+                going.join()
 
-        if self._last:
-            with suppress(APIError, RequestException):  # gone already, or the engine is
-                self._client.wait(self._last, condition="removed", timeout=PATIENCE)
+    def _see_off(self, identity: str) -> None:
+        with suppress(Exception):  # gone already, or the connection is
+            self._client.wait(identity, condition="removed", timeout=FAREWELL)
 
     def _try(self) -> bool:
         """Makes, attaches and starts the container. False when another has the name, or cleared ours away as left behind."""
@@ -208,15 +222,15 @@ class Lock:
 
         held = None
         try:
-            trail.own(self._client, self._stack)
             made = self._client.create_container_from_config(self._container(), name_of(self._stack))  # type: ignore[no-untyped-call]
             self._id = made["Id"]
+            trail.refuse_foreign(self._client, self._stack)
             held = Lifeline(self._client, self._id, self._silence)
             held.begin()
             self._client.start(self._id)
         except BaseException as error:
             # Ctrl-C too: what was made and isn't held goes at once.
-            dropped = self._abandon(held)
+            dropped = self._abandon(held, "" if isinstance(error, Exception) else self._ending(error))
             # 409: another has the name. 404 once it was made: cleared away as left behind. 404 before: no such image.
             if isinstance(error, APIError) and (error.status_code == 409 or (dropped and error.status_code == 404)):
                 return False
@@ -235,14 +249,18 @@ class Lock:
         self._input = held
         return True
 
-    def _abandon(self, held: Lifeline | None) -> bool:
-        """Drops what was made so far; says whether a container was."""
+    def _abandon(self, held: Lifeline | None, last: str) -> bool:
+        """Drops what was made so far; says whether a container was. With a `last` line it may run already, and is given time to write that."""
         from docker.errors import APIError
         from requests import RequestException
 
         identity, self._id = self._id, ""
         if held:
-            held.close()
+            held.close(last)
+        if identity and last:
+            with suppress(APIError, RequestException):
+                self._clear(identity)
+                self._client.wait(identity, condition="removed", timeout=int(STALE))
         if identity:
             with suppress(APIError, RequestException):
                 self._client.remove_container(identity, force=True)

@@ -1,12 +1,12 @@
-"""The volume with a stack's audit trail: made, read, removed. What writes into it is the lock's container (keeper.py)."""
+"""The volume with a stack's audit trail: read and removed. It is made and written by the lock's container (keeper.py)."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..model import audit, labels
 from ..model.errors import Conflict
@@ -19,16 +19,14 @@ if TYPE_CHECKING:
 READING = 5.0  # seconds that somebody who reads the trail may keep its volume from going
 
 
-def own(client: APIClient, stack: str) -> None:
-    """Makes the trail's volume, or finds it. Raises Conflict where something foreign has its name: the engine would mount that as well."""
-    from docker.errors import APIError
-
-    try:
-        _refuse_foreign(client.create_volume(audit.volume_of(stack), labels=labels.trail(stack)), stack)
-    except APIError as error:
-        if error.status_code != 409:  # another driver's
-            raise
-        _refuse_foreign({}, stack)
+def refuse_foreign(client: APIClient, stack: str) -> None:
+    """Raises Conflict where a volume that isn't ours has the trail's name, NotFound where none has: the engine mounts whichever is there."""
+    name = audit.volume_of(stack)
+    if (client.inspect_volume(name).get("Labels") or {}).get(labels.STACK) != stack:
+        raise Conflict(
+            _("a volume that is not ours has the name of this stack's audit trail: {name}").format(name=name),
+            _("give the stack another name (setting stack), or remove that volume if nobody needs it"),
+        )
 
 
 def read(client: APIClient, stack: str, image: Callable[[], str]) -> str | None:
@@ -37,7 +35,7 @@ def read(client: APIClient, stack: str, image: Callable[[], str]) -> str | None:
 
     volume = audit.volume_of(stack)
     try:
-        _refuse_foreign(client.inspect_volume(volume), stack)
+        refuse_foreign(client, stack)
     except NotFound:
         return None
     mount = {"Type": "volume", "Source": volume, "Target": PLACE, "ReadOnly": True, "VolumeOptions": {"NoCopy": True, "Labels": labels.trail(stack)}}
@@ -80,11 +78,3 @@ def _file(packed: bytes) -> str:
         member = tar.next()
         file = tar.extractfile(member) if member and member.isfile() else None
         return file.read().decode(errors="replace") if file else ""
-
-
-def _refuse_foreign(volume: Mapping[str, Any], stack: str) -> None:
-    if (volume.get("Labels") or {}).get(labels.STACK) != stack:
-        raise Conflict(
-            _("a volume that is not ours has the name of this stack's audit trail: {name}").format(name=audit.volume_of(stack)),
-            _("give the stack another name (setting stack), or remove that volume if nobody needs it"),
-        )

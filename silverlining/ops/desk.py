@@ -92,6 +92,11 @@ class Desk:
         if not self.voice.ask(f"  {what}. {question or _('Go on?')}"):
             raise SilverliningError(_("nothing was changed"))
 
+    def tell_notes(self) -> None:
+        """Says once what a person should be told about the way to the host, such as a new host's key that was accepted."""
+        while self.host.notes:
+            self.voice.note(self.host.notes.pop(0))
+
     def give(self, data: dict[str, Any]) -> None:
         """The operation's facts as JSON on standard output, where that was asked for."""
         if self.json:

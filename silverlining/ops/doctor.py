@@ -41,7 +41,10 @@ def doctor(desk: Desk) -> tuple[list[Finding], dict[str, str]]:
     else:
         info, off = Asked(partial(info_of, desk.host.client)).get_or(time.monotonic() + PATIENCE, ({}, None))
         patient = Patient(desk, desk.host.client, info, debian, python, off)
-        patient.findings += about.engine_findings(info, desk.host.engine.version, desk.host.engine.endpoint, desk.host.engine.notes)
+        there = desk.host.engine
+        if there.way:
+            patient.findings.append(Finding("way", OK, _("{host}: {way}").format(host=desk.host.name, way=there.way), by="SSH"))
+        patient.findings += about.engine_findings(info, there.version, there.endpoint, there.notes)
     patient.examine()
     patient.say()
     return patient.findings, patient.rungs

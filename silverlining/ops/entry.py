@@ -52,6 +52,7 @@ def operation(
             try:
                 yield desk
             finally:
+                desk.tell_notes()
                 desk.host.close()
     except SilverliningError as error:
         raise Exit(message(str(error), voice.program), code=1) from None

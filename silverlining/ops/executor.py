@@ -12,6 +12,7 @@ from typing import Any
 from fabric.executor import Executor as FabricExecutor
 from invoke import Exit
 
+from ..host.ssh.config import read_includes
 from ..model.errors import SilverliningError
 from ..model.text import _
 from .entry import message, pairs
@@ -27,6 +28,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         try:
             if self.core.remainder:
                 raise SilverliningError(_("what stands after -- is no task of ours"), _("`ssh HOST COMMAND` runs a command there"))
+            read_includes(self.config)
             hosts = names(option.value) if option.value else []
             at_once = self._at_once(tasks) if len(hosts) > 1 else 1
         except SilverliningError as error:

@@ -17,7 +17,8 @@ def ensure_engine(desk: Desk) -> str:
     facts = desk.host.engine
     words = {"version": facts.version, "endpoint": facts.endpoint, "origin": facts.origin}
     desk.voice.ok(_("engine {version} answers at {endpoint} ({origin})").format(**words))
-    for note in (*desk.host.notes, *facts.notes):
+    desk.tell_notes()
+    for note in facts.notes:
         desk.voice.note(note)
     return result
 

@@ -18,8 +18,8 @@ def lock(desk: Desk, tools: ImageRef) -> Lock:
     """The stack's lock: one writer at a time, and a line in the trail for each. What is changed is told to its `count`."""
     from ..host.lock import Lock
 
-    engine, context = desk.host.engine, desk.host.context
-    # Only Fabric's Connection has a host. A holder on this machine may be stopped by Ctrl-Z for as long as it likes.
-    login = str(context.user) if hasattr(context, "host") else ""
-    silence = 0 if engine.local and not login else SILENCE
+    engine, remote = desk.host.engine, desk.host.remote
+    login = str(desk.host.context.user) if remote else ""
+    # A holder on this machine may be stopped by Ctrl-Z for as long as it likes.
+    silence = SILENCE if remote or not engine.local else 0
     return Lock(engine.client, desk.settings.stack, tools.reference, login=login, silence=silence, version=commit(ROOT))

@@ -2,6 +2,7 @@
 
 What is there is read from all containers at once and merged as it is read, whatever its size. What comes is read by a thread for each
 container, and the engine's events tell of containers that start and end. All streams are closed at the end, and with them their threads end.
+Where only a few streams can be open at once (an engine behind sshd's MaxSessions), the logs are read whole, and again and again.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ BEAT = 0.1
 ENDING = 5
 AT_ONCE = 1000
 MOST = 10_000
+POLL = 1.0  # seconds between two readings of a log that is not streamed
+AT_A_TIME = 1000  # lines of one such reading
+ENOUGH = 100  # streams at once, for any stack
 
 
 def show_logs(desk: Desk, services: Iterable[str], *, follow: bool = False, since: str = "", tail: str = "", timestamps: bool = False) -> None:
@@ -55,6 +59,7 @@ class Reader:
     def __init__(self, desk: Desk, containers: tuple[SeenContainer, ...], timestamps: bool) -> None:
         self.desk, self.client, self.voice = desk, desk.host.client, desk.voice
         self.containers, self.timestamps = containers, timestamps
+        self.streams = desk.host.engine.streams >= ENOUGH
         self.columns = Columns(self.voice, [self._short(c.name) for c in containers])
         self.seen: dict[str, int] = {}
         self._queue: queue.Queue[tuple[str, Any]] = queue.Queue(MOST)
@@ -91,9 +96,10 @@ class Reader:
 
         try:
             # Whole seconds: what is too much is left out by its exact time.
-            return self.client.logs(identity, stream=True, timestamps=True, follow=follow, tail=last, since=start // NANO or None)
+            read = self.client.logs(identity, stream=self.streams, timestamps=True, follow=follow, tail=last, since=start // NANO or None)
         except NotFound:
             return iter(())
+        return read if self.streams else iter((read,))
 
     def _lines(self, c: SeenContainer, stream: Any, start: int) -> Iterator[Line]:
         for line in assembled(Assembler(self._short(c.name)), stream):
@@ -105,7 +111,7 @@ class Reader:
 
     def follow(self, services: set[str] | None, now: int) -> None:
         """What comes after `history`, until nobody reads any more. `now` is the engine's time before it. Raises EngineError if the engine goes."""
-        merger = Merger(HOLD)
+        merger = Merger(HOLD if self.streams else HOLD + POLL)
         with self._threads_that_end():
             self._start("events", self._watch, services, now)
             for c in self.containers:
@@ -168,12 +174,45 @@ class Reader:
 
     def _listen(self, identity: str, name: str, after: int) -> None:
         """Puts a container's lines that are later than `after` into the queue, until it ends."""
+        if not self.streams:
+            self._look_again(identity, name, after)
+            return
         stream = self._kept(self._open(identity, after, "all", follow=True))
         for line in assembled(Assembler(self._short(name)), stream):
             if line.stamp > after:
                 self.seen[identity] = max(line.stamp, self.seen.get(identity, 0))
                 self._put("line", line)
         close(stream)
+
+    def _look_again(self, identity: str, name: str, after: int) -> None:
+        """As `_listen`, by reading the end of the log again and again."""
+        start, running = self._started(identity), True
+        while running and not self._closing.wait(POLL):
+            # Asked before the reading, so that the last one has all. After another start there is another reader.
+            running = bool(start) and self._started(identity) == start
+            lines = self._end_of(identity, name, after, AT_A_TIME, running)
+            if lines and lines[0].stamp > after:  # the line that was read last isn't among them: there may be more
+                lines = self._end_of(identity, name, after, "all", running)
+            for line in lines:
+                if line.stamp > after:
+                    self.seen[identity] = line.stamp
+                    self._put("line", line)
+            after = max(after, self.seen.get(identity, 0))
+
+    def _end_of(self, identity: str, name: str, after: int, last: int | str, more: bool) -> list[Line]:
+        """The last lines of a log. If there will be `more`, one that is not complete waits for the next reading."""
+        assembler = Assembler(self._short(name))
+        lines = [line for piece in self._open(identity, after, last) for line in assembler.feed(piece)]
+        return lines if more else [*lines, *assembler.end()]
+
+    def _started(self, identity: str) -> str:
+        """When a container was started, if it runs."""
+        from docker.errors import NotFound
+
+        with suppress(NotFound):
+            state: dict[str, Any] = self.client.inspect_container(identity)["State"]
+            return str(state["StartedAt"]) if state["Running"] else ""
+        return ""
 
     def _watch(self, services: set[str] | None, now: int) -> None:
         """Puts the starts and ends of the stack's containers into the queue."""

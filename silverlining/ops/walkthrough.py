@@ -40,6 +40,7 @@ def walkthrough(desk: Desk, start: str = "", end: str = "", wait: bool = True) -
     if wait and not desk.dry and not (on_terminal() and desk.voice.terminal):
         raise SilverliningError(_("a walkthrough waits for keys, and here is no terminal"), _("--no-wait plays it through without keys"))
     screen = Screen(paged=wait and not desk.dry)
+    screen.program = desk.voice.program
     desk.voice = screen
     step, stack = where(desk)
     first = start or step

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from requests.exceptions import ConnectionError as Broken
 from requests.exceptions import ReadTimeout
 
 import tasks  # importing it makes Invoke's own words ours
-from silverlining.host.host import Host
+from silverlining.host.host import ROOT, Host
 from silverlining.model.errors import Busy, SettingsError, SilverliningError
 from silverlining.ops.entry import operation
 from silverlining.ops.faults import explain
@@ -79,6 +82,51 @@ def test_what_has_no_sense_over_ssh_is_refused() -> None:
 def test_a_host_runs_commands_under_invoke_dry() -> None:
     context = Context(Config(overrides={"run": {"dry": True}}))
     assert Host(context, settings=None).context.run("echo here", hide=True, in_stream=False).stdout == "here\n"  # type: ignore[arg-type]
+
+
+def test_a_new_hosts_key_is_accepted_by_a_flag_of_every_task_that_works_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in tasks.namespace.task_names:
+        flags = {flag for argument in tasks.namespace[name].get_arguments() for flag in argument.names}
+        assert ("accept-new-host-key" in flags) is (name not in ("test", "bench", "docs")), name
+    seen: list[bool] = []
+    monkeypatch.setattr("silverlining.ops.run.deploy_all", lambda desk: seen.append(desk.settings.ssh.accept_new_host_key))
+    for given in ({}, {"accept_new_host_key": True}, {"set": ["ssh.accept_new_host_key=yes"]}):
+        tasks.deploy_all(Context(), **given)
+    assert seen == [False, True, True]
+
+
+def test_flags_of_the_desk_reach_it_and_the_others_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("silverlining.ops.teardown.teardown", lambda desk, *words: seen.append((desk.yes, desk.dry, *words)))
+    tasks.teardown(Context(), yes=True, images=True)
+    tasks.teardown(Context(), False, True, False, True)
+    assert seen == [(True, False, False, True), (False, True, True, False)]
+
+
+def test_what_was_accepted_is_told_once_and_also_after_a_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Exit), operation(Context(), None) as desk:
+        desk.host.notes.append("its key was new")
+        raise SilverliningError("it broke")
+    assert capsys.readouterr().out.count("→ its key was new") == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    (
+        (None, ("ssh_config can't be read", "No such file")),
+        ("Host\n", ("ssh_config can't be read", "Unparsable line")),
+        ("Host jump\n HostName 127.0.0.1\nHost *\n ProxyJump jump\n", ("ProxyJump leads back",)),
+    ),
+)
+@pytest.mark.parametrize("hosts", ("web1", "web1,web2"))
+def test_a_mistake_in_ssh_config_is_a_message(tmp_path: Path, config: str | None, words: tuple[str, ...], hosts: str) -> None:
+    path = tmp_path / "config"
+    if config:
+        path.write_text(config)
+    line = [sys.executable, "-m", "fabric", "-S", str(path), "-H", hosts, "status"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "→" in done.stderr and "Traceback" not in done.stderr
+    assert all(word in done.stderr for word in words)
 
 
 def test_a_word_that_invoke_does_not_know_names_the_next_command() -> None:

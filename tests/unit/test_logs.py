@@ -204,9 +204,11 @@ class Stream:
 
 
 class Client:
-    """An engine with logs: `written` before, and a stream for what comes."""
+    """An engine with logs: `written` before, and a stream for what comes. `starts` are the times of starts of what runs."""
 
     def __init__(self, **written: list[bytes]) -> None:
+        self.streams = 1000
+        self.starts = dict.fromkeys(written, "noon")
         self.written = written
         self.live: dict[str, list[Stream]] = {}
         self.watched = Stream()
@@ -215,15 +217,24 @@ class Client:
     def info(self) -> dict[str, str]:
         return {"SystemTime": "2026-11-24T12:00:00.500000000Z"}
 
-    def logs(self, identity: str, *, follow: bool, **more: Any) -> Any:
+    def logs(self, identity: str, *, follow: bool, stream: bool, **more: Any) -> Any:
         self.asked.append({"identity": identity, "follow": follow, **more})
         if identity not in self.written:
             raise NotFound("gone")
+        if not stream:
+            assert not follow
+            lines = self.written[identity]
+            return b"".join(lines if more["tail"] == "all" else lines[-more["tail"] :])
         if not follow:
             return iter(self.written[identity])
-        stream = Stream()
-        self.live.setdefault(identity, []).append(stream)
-        return stream
+        opened = Stream()
+        self.live.setdefault(identity, []).append(opened)
+        return opened
+
+    def inspect_container(self, identity: str) -> dict[str, Any]:
+        if identity not in self.written:
+            raise NotFound("gone")
+        return {"State": {"Running": identity in self.starts, "StartedAt": self.starts.get(identity, "")}}
 
     def events(self, **more: Any) -> Stream:
         return self.watched
@@ -249,7 +260,8 @@ class Client:
 
 
 def desk(client: Client, stream: Any) -> Any:
-    return cast(Any, SimpleNamespace(host=SimpleNamespace(client=client), voice=Voice(stream), settings=SimpleNamespace(stack="silver")))
+    host = SimpleNamespace(client=client, engine=SimpleNamespace(streams=client.streams))
+    return cast(Any, SimpleNamespace(host=host, voice=Voice(stream), settings=SimpleNamespace(stack="silver")))
 
 
 HISTORY = {"app-1": [at(0.1, "a\n"), at(0.3, "c\n")], "redis-1": [at(0.2, "b\n"), at(0.4, "d\n")]}
@@ -356,6 +368,29 @@ def test_a_container_that_comes_and_one_that_goes() -> None:
         again.put(at(2.1, "back\n"))
         assert following.lines(2) == ["app-1 | started", "app-1 | back"]
     assert not following.errors
+
+
+def test_where_few_streams_can_be_open_the_logs_are_read_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("silverlining.ops.logs.POLL", 0.05)
+    monkeypatch.setattr("silverlining.ops.logs.AT_A_TIME", 3)
+    client = Client(**HISTORY)
+    client.streams = 3
+    with Following(client) as following:
+        assert following.lines(4) == ["app-1   | a", "redis-1 | b", "app-1   | c", "redis-1 | d"]
+        # More than one reading takes, and a line that is not complete.
+        client.written["app-1"] = [*HISTORY["app-1"], *(at(1 + n / 10, f"{n}\n") for n in range(6)), at(1.7, "half")]
+        assert following.lines(6) == [f"app-1   | {n}" for n in range(6)]
+        client.written["app-1"][-1] = at(1.7, "half and half\n")
+        assert following.lines(1) == ["app-1   | half and half"]
+        client.written["app-1"].append(at(1.9, "bye\n"))
+        client.starts["app-1"] = "later"
+        client.happens("die", "app-1", 2.0, exitCode="1")
+        client.happens("start", "app-1", 2.1)
+        assert following.lines(3) == ["app-1   | bye", "app-1   | ended with exit code 1", "app-1   | started"]
+        client.written["app-1"].append(at(2.2, "back\n"))
+        del client.starts["app-1"], client.starts["redis-1"]
+        assert following.lines(1) == ["app-1   | back"]
+    assert not following.errors and not client.live
 
 
 def test_only_the_service_that_was_named_is_followed() -> None:

@@ -56,10 +56,11 @@ class Room:
             dry=False,
             yes=False,
             settings=settings(),
-            host=SimpleNamespace(engine=engine, notes=()),
+            host=SimpleNamespace(engine=engine),
             observe=self.observe,
             planned_images=lambda topology: None,
             look_anew=lambda: None,
+            tell_notes=lambda: None,
             stack=lambda topology, images, seen: stack(topology.step),
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
-from paramiko import Channel, Message
+from paramiko import Channel, Message, SSHException
 from paramiko.buffered_pipe import PipeTimeout
 
 PIECE = 32_768 - 64  # bytes that fit into one SSH packet
@@ -168,6 +168,8 @@ class ChannelSocket:
             if self.gettimeout() == 0:
                 raise BlockingIOError("nothing to read yet") from None
             raise
+        except (OSError, EOFError, SSHException):
+            raise self._broken() from None  # it could not tell that it has read
         if not data and count and not self._properly_ended:
             raise self._broken()
         return data
@@ -190,7 +192,7 @@ class ChannelSocket:
             if self.gettimeout() == 0:
                 raise BlockingIOError("the other side doesn't read") from None
             raise
-        except OSError:
+        except (OSError, EOFError, SSHException):
             sent = 0
         if not sent:
             raise BrokenPipeError("the other side has closed the connection") if self._properly_ended else self._broken()

@@ -93,9 +93,9 @@ class Client(SSHClient):
     def connect(self, hostname: str, *args: Any, **kwargs: Any) -> None:
         """As paramiko's."""
         self.policy.passed = False
-        super().connect(hostname, *args, **{**kwargs, "transport_factory": self._transport})
+        super().connect(hostname, *args, **{**kwargs, "transport_factory": self._made_transport})
 
-    def _transport(self, sock: Any, **kwargs: Any) -> Transport:
+    def _made_transport(self, sock: Any, **kwargs: Any) -> Transport:
         transport = Transport(sock, **kwargs)
         options = transport.get_security_options()
         options.key_types = self.policy.algorithms(tuple(options.key_types))
@@ -119,13 +119,15 @@ def prepare(connection: Connection, settings: Settings) -> None:
     elif connection.connect_timeout is None:
         connection.connect_timeout = CONNECT_TIMEOUT
     timeout = kwargs.get("timeout") or connection.connect_timeout
-    kwargs.setdefault("banner_timeout", timeout)
+    kwargs.setdefault("banner_timeout", timeout + 5)  # the handshake as a whole has the time that was said
     missing = {path for path in options.get("identityfile", []) if not os.path.exists(os.path.expanduser(path))}
     named = {str(path) for path in connection.config.authentication.identities}
-    # The same list object would go on to the next connection of this run.
     given = kwargs.get("key_filename") or []
     keys = [given] if isinstance(given, str) else list(given)
     kwargs["key_filename"] = list(dict.fromkeys(os.path.expanduser(path) for path in keys if path in named or path not in missing))
+    if shared := connection.config.connect_kwargs.get("key_filename"):
+        # Fabric has noted this host's files in the configuration of all: they would be tried on every later host and gateway.
+        connection.config.connect_kwargs["key_filename"] = [path for path in shared if path in named or path not in options.get("identityfile", [])]
     if options.get("identitiesonly", "no").lower() == "yes":
         kwargs.setdefault("look_for_keys", False)
     connection.connect_kwargs = kwargs

@@ -24,18 +24,19 @@ if TYPE_CHECKING:
 VERSION = "1.41"  # until the engine's own is known: examine sets it
 DIAL_PATIENCE = 15  # seconds: sudo takes its time to refuse a password three times
 
-# What only the host itself can tell about an engine that doesn't answer, in lines of name=value. A login over SSH may have a short PATH.
-LOOK = """
-PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin
-echo user=$(id -un)
-test -S {socket} && echo socket=1
-test -r {socket} && test -w {socket} && echo may=1
-echo docker=$(command -v docker)
-echo dockerd=$(command -v dockerd)
-echo sudo=$(command -v sudo)
-cat /proc/[0-9]*/comm 2>/dev/null | grep -qx dockerd && echo running=1
-echo end=1
-"""
+# What only the host itself can tell about an engine that doesn't answer, as name=value. A login over SSH may have a short PATH; csh takes no
+# quoted text of several lines.
+LOOK = "; ".join(
+    (
+        "PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin",
+        "echo user=$(id -un)",
+        "test -S {socket} && echo socket=1",
+        "test -r {socket} && test -w {socket} && echo may=1",
+        "for name in docker dockerd sudo; do echo $name=$(command -v $name); done",
+        "cat /proc/[0-9]*/comm 2>/dev/null | grep -qx dockerd && echo running=1",
+        "echo end=1",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,10 @@ class _Ways:
 
     def look(self) -> Seen:
         """Asks the host, in one call. Raises Unreachable where it runs no commands."""
-        code, output, errors = self.link.run(LOOK.format(socket=shlex.quote(self.path)))
+        try:
+            code, output, errors = self.link.run(LOOK.format(socket=shlex.quote(self.path)))
+        except (Refused, TimeoutError) as error:
+            code, output, errors = -1, "", str(error) or _("no answer")
         found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
         if "end" not in found:
             reason = (errors or output).splitlines()[-1:] or [_("exit code {code}").format(code=code)]
@@ -146,7 +150,10 @@ class _Ways:
 
     def _dialled(self, command: str, password: str | None = None, sudo: bool = False) -> Engine:
         """By a process on the host, which is tried with a ping first. Raises SudoRefuses, Unreachable."""
-        made = self.link.process(command, password)
+        try:
+            made = self.link.process(command, password)
+        except Refused as error:
+            raise self._denied(str(error), _("MaxSessions in {host}'s sshd_config must be 3 or more").format(host=self.host)) from None
         made.settimeout(DIAL_PATIENCE)
         try:
             made.sendall(b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n")

@@ -139,7 +139,7 @@ def read(file: Path) -> Iterator[Line]:
 
 
 def _parsed(file: Path, data: bytes) -> Iterator[Line]:
-    for number, text in enumerate(data.decode(errors="replace").splitlines(), 1):
+    for number, text in enumerate(data.decode(errors="replace").split("\n"), 1):
         words = text.split()
         if not words or words[0].startswith("#"):
             continue

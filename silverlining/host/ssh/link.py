@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 WINDOW = 16 * 1024 * 1024  # bytes on the way: with 20 ms of round trip paramiko's 2 MB make a download three times slower
 PACKET = 32_768
 PATIENCE = 30  # seconds until a channel must be open
+SESSION_TRIES, SESSION_WAIT = 5, 0.1  # seconds
 BEAT = 4  # seconds without a sign of life until one is asked for
 MISSED = 4  # beats without an answer until the connection counts as dead: it is found 16 to 20 s after its end
 
@@ -75,8 +76,8 @@ class Link:
     def lost(self) -> LinkLost:
         """The error that says so, with the reason where one is known."""
         reason = self._watch.reason
-        if not reason and (error := self.transport.saved_exception) and not isinstance(error, EOFError) and str(error):
-            reason = str(error)
+        if not reason and (error := self.transport.saved_exception):
+            reason = getattr(error, "strerror", None) or str(error)
         return LinkLost(self.host, reason)
 
     def close(self) -> None:
@@ -107,7 +108,7 @@ class Link:
 
         `password` is its first line of input: `sudo -S` takes no more than that. Raises Refused or LinkLost.
         """
-        channel = self._open("session", Message(), command)
+        channel = self._session()
         try:
             channel.exec_command(command)
         except Exception as error:
@@ -119,18 +120,27 @@ class Link:
             made.sendall(password.encode() + b"\n")
         return made
 
+    def _session(self) -> OpenChannel:
+        """A channel for a command. Tries again: sshd counts a session that has ended for a moment more."""
+        for _again in range(SESSION_TRIES - 1):
+            with suppress(Refused):
+                return self._open("session", Message(), _("a command"))
+            time.sleep(SESSION_WAIT)
+        return self._open("session", Message(), _("a command"))
+
     def run(self, script: str, timeout: float = PATIENCE) -> tuple[int, str, str]:
-        """Runs a few lines of POSIX shell on the host, whatever the user's own shell; gives exit code, output and errors."""
+        """Runs a few lines of POSIX shell on the host, whatever the user's own shell; gives exit code, output and errors.
+
+        Raises Refused, LinkLost, or TimeoutError when nothing comes for `timeout` seconds.
+        """
         with self.process(f"sh -c {shlex.quote(script)}") as made:
             made.settimeout(timeout)
-            with suppress(OSError):
-                made.channel.shutdown_write()
+            made.shutdown(socket.SHUT_WR)
             output = b""
-            while piece := made.channel.recv(PACKET):
+            while piece := made.recv(PACKET):
                 output += piece
             errors = made.words()
             made.channel.status_event.wait(timeout)
-            self.check()
             return made.channel.exit_status, output.decode(errors="replace"), errors
 
     def _socket(self, kind: str, channel: OpenChannel) -> ChannelSocket:
@@ -168,7 +178,7 @@ class Link:
             with transport.lock:
                 transport.channel_events.pop(number, None)
                 transport._channels.delete(number)
-            raise Refused(_("{host} opens no channel to {target}").format(host=self.host, target=target))
+            raise Refused(_("sshd on {host} opens no channel for {target}").format(host=self.host, target=target))
         return channel
 
 

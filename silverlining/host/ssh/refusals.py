@@ -104,17 +104,19 @@ def explain(connection: Connection, error: Exception, passed: bool) -> Silverlin
             _("{host}: no address is known by this name").format(host=host),
             _("write it as DNS, /etc/hosts or ~/.ssh/config has it; `{hand}` must work").format(hand=hand),
         )
-    if _is_file(error):
-        return AccessRefused(
-            _("{file} can't be read: {why}").format(file=error.filename, why=error.strerror),  # type: ignore[attr-defined]
-            _("name a private key with -i FILE, or IdentityFile in ~/.ssh/config"),
-        )
     if not passed and isinstance(connection.gateway, str) and isinstance(error, (SSHException, OSError, EOFError)):
         return HostUnreachable(
             _("{host}: its ProxyCommand leads to no SSH server: {command}").format(host=host, command=connection.gateway),
             _("try it by hand: `{hand}` must work").format(hand=hand),
         )
-    if isinstance(error, TimeoutError) or (isinstance(error, SSHException) and "timeout opening channel" in str(error).lower()):
+    if _is_file(error):
+        return AccessRefused(
+            _("{file} can't be read: {why}").format(file=error.filename, why=error.strerror),  # type: ignore[attr-defined]
+            _("name a private key with -i FILE, or IdentityFile in ~/.ssh/config"),
+        )
+    # "No existing session": paramiko's word for a handshake that was not done in time.
+    late = isinstance(error, SSHException) and not passed and str(error) in ("Timeout opening channel.", "No existing session")
+    if late or isinstance(error, TimeoutError):
         return HostUnreachable(
             _("{host} does not answer within {seconds} s").format(host=host, seconds=seconds),
             _("is it up, is port {port} let through? `{hand}` must work; `fab -t SECONDS …` waits longer").format(port=port, hand=hand),

@@ -1,0 +1,47 @@
+"""One call of fab for several hosts: a stack on each, beside one that can't be reached."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from docker import APIClient
+
+from .course import RemoteCourse, nothing_here
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture
+def both(shop1: RemoteCourse, shop2: RemoteCourse) -> Iterator[RemoteCourse]:
+    """What runs fab on both hosts and on one that doesn't exist."""
+    yield RemoteCourse(shop1.host, "shop1,nobody.invalid,shop2")
+    for course in (shop1, shop2):
+        course.clean()
+
+
+def results(text: str) -> dict[str, str]:
+    """Result by host, from the table at the end."""
+    return {line.split()[0]: " ".join(line.split()[2:]) for line in text.partition("\nHosts\n")[2].splitlines()[1:]}
+
+
+def test_a_stack_on_each(both: RemoteCourse, shop1: RemoteCourse, shop2: RemoteCourse, local_engine: APIClient) -> None:
+    """One that fails stops no other; a check of both is one JSON object; what would have to ask is refused with a hint; nothing happens here."""
+    failed = "failed: nobody.invalid: no address is known by this name"
+    with nothing_here(local_engine):
+        done = both.invoke("deploy-all")
+        assert results(done.stdout) == {"shop1": "done", "nobody.invalid": failed, "shop2": "done"}, done.stdout + done.stderr
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        for course in (shop1, shop2):
+            assert course.ids()
+        done = both.invoke("check", "--json")
+        given = json.loads(done.stdout)
+        assert given["shop1"]["ok"] and given["shop2"]["ok"] and set(given["nobody.invalid"]) == {"error"}
+        before = [course.ids() for course in (shop1, shop2)]
+        done = both.invoke("teardown")
+        assert done.returncode == 1 and done.stderr.count("add --yes to go on") == 2
+        assert [course.ids() for course in (shop1, shop2)] == before
+        done = both.invoke("teardown", "--yes", "--volumes")
+        assert results(done.stdout) == {"shop1": "done", "nobody.invalid": failed, "shop2": "done"}
+        assert not shop1.ids() and not shop2.ids()

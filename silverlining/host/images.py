@@ -178,7 +178,7 @@ class ImageStore:
         """Streams what is missing and this machine's engine has. Raises EngineError where the docker host has no room for it."""
         found = self.streamable(names, present)
         label, began = _n("{count} image", "{count} images", len(found)), time.monotonic()
-        if not self._source or not self._source.client or not found:
+        if not self._source or not found or not self._source.client:
             if self._source and self._source.why:
                 self._report(Progress(label, STREAMED, self._source.why, 0, "failed"))
             return False

@@ -34,7 +34,8 @@ def leave_out(
     Raises tarfile.TarError for what is no tar, or ends too early.
     """
     config: tuple[str, bytes] = ("", b"")
-    with tarfile.open(fileobj=_file(pieces), mode="r|", bufsize=CHUNK) as tar:
+    source: Any = _Pieces(pieces)
+    with tarfile.open(fileobj=source, mode="r|", bufsize=CHUNK) as tar:
         for member in tar:
             old, blob = _OLD.fullmatch(member.name), _BLOB.fullmatch(member.name)
             diff_id = ""
@@ -57,6 +58,7 @@ def leave_out(
             yield from content
             if rest := member.size % tarfile.BLOCKSIZE:
                 yield b"\0" * (tarfile.BLOCKSIZE - rest)
+    source.finish()
     yield END
 
 
@@ -67,7 +69,8 @@ def blob_layers(pieces: Iterable[bytes]) -> dict[str, str]:
     """
     configs: dict[str, bytes] = {}
     manifest: list[Any] = []
-    with tarfile.open(fileobj=_file(pieces), mode="r|", bufsize=CHUNK) as tar:
+    source: Any = _Pieces(pieces)
+    with tarfile.open(fileobj=source, mode="r|", bufsize=CHUNK) as tar:
         for member in tar:
             if not member.isreg() or member.size >= SMALL:
                 continue
@@ -76,6 +79,7 @@ def blob_layers(pieces: Iterable[bytes]) -> dict[str, str]:
                 manifest = json.loads(data)
             elif data.startswith(b"{"):
                 configs[member.name] = data
+    source.finish()
     found = {}
     for image in manifest:
         diff_ids = json.loads(configs.get(image["Config"], b"{}")).get("rootfs", {}).get("diff_ids", [])
@@ -122,16 +126,22 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
         yield data
 
 
-def _file(pieces: Iterable[bytes]) -> Any:
-    return _Pieces(pieces)
-
-
 class _Pieces:
     """What tarfile needs of a file to read a stream: it takes pieces of any size, and an empty one for the end."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
+        self._last = b""
 
     def read(self, size: int) -> bytes:
         """The next piece."""
-        return next(self._pieces, b"")
+        piece = next(self._pieces, b"")
+        self._last = (self._last + piece[-len(END) :])[-len(END) :]
+        return piece
+
+    def finish(self) -> None:
+        """Reads to the end. Raises tarfile.ReadError where that isn't the end of a tar: tarfile itself is content with less."""
+        while self.read(CHUNK):
+            pass
+        if self._last != END:
+            raise tarfile.ReadError("unexpected end of data")

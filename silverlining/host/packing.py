@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ZSTD_API = (1, 42)  # Engine 23. Earlier ones call zstd an invalid tar.
 LEVEL = 3
 GZIP, STORED, FAST = 31, 0, 1  # zlib's window with a gzip header, and two of its levels
+BLOCK = 1 << 18
 WORKERS = min(4, os.cpu_count() or 1)
 
 Packing = Callable[[Iterable[bytes]], Iterator[bytes]]
@@ -47,13 +48,26 @@ def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
     ahead: deque[Future[bytes]] = deque()
     level = FAST
     with ThreadPoolExecutor(WORKERS, "gzip") as pool:
-        for piece in pieces:
-            ahead.append(pool.submit(_member, piece, level))
+        for block in _blocks(pieces):
+            ahead.append(pool.submit(_member, block, level))
             if len(ahead) > 2 * WORKERS:
                 level = FAST if ahead[0].done() else STORED
                 yield ahead.popleft().result()
         for packed in ahead:
             yield packed.result()
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in pieces of some size: a member has a head, and small ones hardly get smaller."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= BLOCK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
 
 
 def _member(piece: bytes, level: int) -> bytes:

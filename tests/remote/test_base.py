@@ -80,7 +80,7 @@ def test_what_fails_leaves_no_image_and_says_why(web1: RemoteHost) -> None:
     assert web1.docker("images", "--quiet", "--all") == before and not litter(web1)
 
 
-@pytest.mark.parametrize("user", ("root", "admin"))
+@pytest.mark.parametrize("user", ("root", "admin", "deployer"))
 def test_what_is_cut_off_ends_there_too(web1: RemoteHost, user: str) -> None:
     """The connection ends in the middle, as by Ctrl-C: what runs on the host goes, with its directory, and no image stays."""
     before = web1.docker("images", "--quiet", "--all")

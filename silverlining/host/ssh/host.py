@@ -48,7 +48,7 @@ class SshHost(Host):
 
     @property
     def direct(self) -> bool:  # type: ignore[override]
-        """Whether its public ports are at `name` for whoever runs this: not behind a gateway, nor where only sshd's port is carried to this machine."""
+        """Whether its public ports are at `name` for whoever runs this: not behind a gateway, nor where only its sshd is carried here."""
         return len(way(self.context)) == 1 and not self.name.startswith("127.") and self.name not in ("localhost", "::1")
 
     @cached_property

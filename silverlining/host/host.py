@@ -39,6 +39,7 @@ class Host:
 
     name = "localhost"
     remote = False
+    direct = True  # whether whoever runs this reaches its public ports at `name`
 
     def __init__(self, context: Any, settings: Settings) -> None:
         self.settings = settings

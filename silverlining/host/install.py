@@ -193,7 +193,7 @@ def _as_root(shell: Shell, command: str, root: bool) -> Any:
     if not root and not result.ok and (refusal := REFUSED.search(result.stderr)):
         raise EngineError(
             _("sudo refuses: {words}").format(words=refusal[0].strip()),
-            _("`invoke --prompt-for-sudo-password step00-install` asks for the password (so does fab)"),
+            _("`invoke --prompt-for-sudo-password step00-install` asks for the password"),
         )
     return result
 

@@ -43,9 +43,9 @@ def open_service(desk: Desk, name: str) -> dict[str, Any]:
     name = name.strip().lower()
     where, port, path = address(desk, name, {c.service: c for c in reversed(chosen(desk))})
     url = address_of((where, port, path), path, desk.host.name)
-    if not desk.host.remote or where == PUBLIC:
+    if not desk.host.remote or (where == PUBLIC and desk.host.direct):
         return {"service": name, "url": url, "browser": _show(desk, url)}
-    if where != LOOPBACK:
+    if where not in (LOOPBACK, PUBLIC):
         raise SilverliningError(_("{url} is an address inside the docker host").format(url=url), _("there: `curl {url}`").format(url=url))
     if desk.json:
         raise SilverliningError(_("{url} is reached by the connection, which must stay open").format(url=url), _("leave --json out"))

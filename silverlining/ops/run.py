@@ -100,11 +100,11 @@ def say_where(desk: Desk, stack: Stack) -> None:
     entry = entry_of(stack)
     if entry is None:
         return
-    url = address_of(entry, "/", desk.host.name)
-    if desk.host.remote and entry[0] == LOOPBACK:
+    url = address_of(entry, "/", desk.host.name if desk.host.direct else "localhost")
+    services = [c.service for c in stack.containers if any(outside == entry[1] for _address, outside, _inside in c.ports)]
+    if services and (not desk.host.direct or (desk.host.remote and entry[0] == LOOPBACK)):
         words = _("open {url} on {host}; from here: invoke open {service}")
-        service = next(c.service for c in stack.containers if any(outside == entry[1] for _address, outside, _inside in c.ports))
-        desk.voice.note(words.format(url=url, host=desk.host.name, service=service))
+        desk.voice.note(words.format(url=url, host=desk.host.name, service=services[0]))
     else:
         desk.voice.note(_("open {url}").format(url=url))
 

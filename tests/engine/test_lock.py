@@ -315,6 +315,20 @@ def test_a_lost_lock_is_noticed(client: APIClient, stack: str) -> None:
     lock.release()
 
 
+def test_an_engine_that_stops_its_containers(client: APIClient, stack: str) -> None:
+    """As a restart of the engine does: the holder is told, and the trail says what it was."""
+    lock = Lock(client, stack, IMAGE)
+    lock.take()
+    client.stop(name_of(stack))
+    deadline = time.monotonic() + 5
+    while not lock.lost() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(Busy, match="was lost"):
+        lock.check()
+    lock.release()
+    assert outcome(client, stack) == "stopped"
+
+
 def test_interrupted_between_create_and_start(client: APIClient, stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the middle leaves no container."""
     mine = APIClient(os.environ.get("DOCKER_HOST"), version="1.41")

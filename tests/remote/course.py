@@ -14,7 +14,7 @@ from typing import Any
 import pexpect
 from docker import APIClient
 
-from tests.engine.course import LABEL, ROOT, Course
+from tests.engine.course import LABEL, ROOT, Course, until
 
 from .hosts import RemoteHost
 
@@ -29,8 +29,20 @@ class RemoteCourse(Course):
     """
 
     def __init__(self, host: RemoteHost, target: str = "", options: tuple[str, ...] = (), checkout: Path = ROOT, stack: str = STACK) -> None:
-        super().__init__(host.client(), stack, base=8300, number=83, checkout=checkout)
         self.host, self.target, self.options = host, target or host.alias, options
+        # Not before it is asked for: there may be no engine yet.
+        super().__init__(None, stack, base=8300, number=83, checkout=checkout)  # type: ignore[arg-type]
+
+    @property
+    def client(self) -> APIClient:  # type: ignore[override]
+        """A client of the host's engine. Where there is none yet, there may be one at the next look."""
+        if self._client is None:
+            self._client = self.host.client()
+        return self._client
+
+    @client.setter
+    def client(self, client: APIClient | None) -> None:
+        self._client = client
 
     def as_user(self, user: str, *options: str) -> RemoteCourse:
         """The same in the name of another user of the host."""
@@ -58,17 +70,9 @@ class RemoteCourse(Course):
             check=False,
         )
 
-    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
-        """The same, going on while the test does something else; both outputs in one pipe."""
-        return subprocess.Popen(
-            self.line(*words),
-            cwd=self.checkout,
-            env=self.environment(**more),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(self, log: Path, *words: str, **more: str) -> Run:
+        """The same, going on while the test does something else."""
+        return Run(self, log, *words, **more)
 
     def spawn(self, *words: str, **more: str) -> pexpect.spawn:
         """The same on a terminal, for what asks for a password."""
@@ -80,6 +84,51 @@ class RemoteCourse(Course):
         """Where a browser here finds what serves now: at the host's own address."""
         address, port = super().entry
         return self.host.address if address == "127.0.0.1" else address, port
+
+
+class Run:
+    """A task under way. Its output goes to a file: a pipe could fill up."""
+
+    def __init__(self, course: RemoteCourse, log: Path, *words: str, **more: str) -> None:
+        self.log = log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                course.line(*words),
+                cwd=course.checkout,
+                env=course.environment(PYTHONUNBUFFERED="1", **more),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        """What it has said until now."""
+        return self.log.read_text()
+
+    def says(self, *words: str, seconds: float = 90) -> None:
+        """Waits until all these words are in the output."""
+
+        def there() -> bool:
+            assert self.process.poll() is None or all(word in self.text for word in words), self.text
+            return all(word in self.text for word in words)
+
+        until(there, f"{words}", seconds, 0.02)
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the task alone."""
+        self.process.send_signal(number)
+
+    def fails(self, seconds: float) -> str:
+        """Waits for its end, which must come within `seconds` and be told as to a person; gives the output."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"still there after {seconds:g} s:\n{self.text}") from None
+        assert code == 1 and "Traceback" not in self.text, f"exit code {code}\n{self.text}"
+        return self.text
 
 
 @contextmanager

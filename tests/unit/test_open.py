@@ -53,7 +53,7 @@ def desk(step: str = "step08-netdata", stream: Any = None, **states: str) -> Any
     return cast(
         Any,
         SimpleNamespace(
-            host=SimpleNamespace(client=client, remote=False, name="localhost"),
+            host=SimpleNamespace(client=client, remote=False, direct=True, name="localhost"),
             voice=Voice(stream or io.StringIO()),
             settings=SimpleNamespace(stack="silver"),
             json=False,

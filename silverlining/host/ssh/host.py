@@ -47,9 +47,9 @@ class SshHost(Host):
         return str(self.context.host)
 
     @property
-    def behind(self) -> str:
-        """The host through which this one is reached, "" if that is none."""
-        return str(way(self.context)[-2].host) if len(way(self.context)) > 1 else ""
+    def direct(self) -> bool:  # type: ignore[override]
+        """Whether its public ports are at `name` for whoever runs this: not behind a gateway, nor where only its sshd is carried here."""
+        return len(way(self.context)) == 1 and not self.name.startswith("127.") and self.name not in ("localhost", "::1")
 
     @cached_property
     def link(self) -> Link:
@@ -138,8 +138,8 @@ class SshHost(Host):
         return shlex.quote(path.name)
 
     def _reach(self, connection: HTTPConnection, address: str) -> None:
-        # A public port is reached as whoever runs this would reach it; one behind another host only through that.
-        if address != PUBLIC or self.behind:
+        # A public port is reached as whoever runs this would reach it, and where they can't, through the connection.
+        if address != PUBLIC or not self.direct:
             given: Any = connection
             given.sock = self.link.tcp(address or "127.0.0.1", connection.port)
             given.sock.settimeout(connection.timeout)

@@ -114,9 +114,9 @@ def explain(connection: Connection, error: Exception, passed: bool) -> Silverlin
             _("{file} can't be read: {why}").format(file=error.filename, why=error.strerror),  # type: ignore[attr-defined]
             _("name a private key with -i FILE, or IdentityFile in ~/.ssh/config"),
         )
-    # "No existing session": paramiko's word for a handshake that was not done in time.
-    late = isinstance(error, SSHException) and not passed and str(error) in ("Timeout opening channel.", "No existing session")
-    if late or isinstance(error, TimeoutError):
+    # Where the host's key doesn't come in time, paramiko goes on and finds no session.
+    silent = ("timeout opening channel",) if passed else ("timeout opening channel", "no existing session")
+    if isinstance(error, TimeoutError) or (isinstance(error, SSHException) and str(error).lower().startswith(silent)):
         return HostUnreachable(
             _("{host} does not answer within {seconds} s").format(host=host, seconds=seconds),
             _("is it up, is port {port} let through? `{hand}` must work; `fab -t SECONDS …` waits longer").format(port=port, hand=hand),

@@ -34,14 +34,14 @@ def _calls_of(ours: Desk, count: int) -> int:
     settings = read_settings({**flags_of(ours), **LIGHT, "counts.ping-app": str(count)}, environ={})
     converge(Desk(ours.host.context, settings, Voice(quiet=True), yes=True), topology)
     again = Desk(ours.host.context, settings, Voice(quiet=True), yes=True)
-    calls = _Counting(again.host.client)
+    calls = Counting(again.host.client)
     outcome = converge(again, topology)
     if outcome.plan:
         raise Unhealthy(_("a second run was not without changes: {plan}").format(plan=outcome.plan))
     return calls.number
 
 
-class _Counting:
+class Counting:
     """Counts the HTTP requests of a docker client."""
 
     def __init__(self, client: Any) -> None:

@@ -1,0 +1,144 @@
+"""The whole stack on another host: by the same commands as here, with nothing of it on this machine."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from .course import RemoteCourse, nothing_here
+from .hosts import PASSWORD, RemoteHost
+from .site import Site
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+LOOPBACK = ("stats", "etcd", "netdata")
+
+
+@pytest.fixture(scope="module", params=["shop1", "shop2"])
+def course(request: pytest.FixtureRequest, site: Site) -> Iterator[RemoteCourse]:
+    """The stack on Docker 26.1, then on 20.10, deployed in a run that this machine's engine hears nothing of."""
+    one: RemoteCourse = request.getfixturevalue(request.param)
+    one.clean()
+    with nothing_here(site.engine):
+        said = one.run("deploy-all", "--yes")
+        assert f"http://{one.host.address}:{one.ports['web']}/" in said, said[-1500:]
+        yield one
+        one.clean()
+    assert not one.mine() and not one.networks() and not one.volumes()
+
+
+def reached(address: str, port: int) -> bool:
+    """Whether something takes a connection there."""
+    try:
+        with socket.create_connection((address, port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def test_it_stands_and_serves_where_the_user_is(course: RemoteCourse) -> None:
+    """Everything is healthy, and the web port answers at the host's address."""
+    course.must_be_at("step08-netdata")
+    course.must_be_green()
+    first = course.hit()
+    assert course.hit() == first + 1
+
+
+def test_only_the_web_port_is_open_to_others(course: RemoteCourse) -> None:
+    """What is meant for the host itself is checked through the connection, and is not to be had from here."""
+    listening = course.host.exec("ss", "-Hltn")
+    for name in LOOPBACK:
+        assert f"127.0.0.1:{course.ports[name]}" in listening and not reached(course.host.address, course.ports[name])
+    assert reached(course.host.address, course.ports["web"])
+    assert course.checks()["haproxy"]["ok"] and course.checks()["netdata"]["ok"]
+
+
+def test_again_there_is_nothing_to_do(course: RemoteCourse) -> None:
+    """The second run changes nothing, whoever asks: root, a member of the group docker, or a sudo user."""
+    for one in (course, course.as_user("deployer"), course.as_user("admin2")):
+        before = course.snapshot()
+        one.must_stand_still("deploy-all")
+        assert course.snapshot() == before
+
+
+def test_a_dry_run_and_status_as_here(course: RemoteCourse) -> None:
+    """A dry run of another step shows the commands and does none of them; status tells the same as the engine."""
+    before = course.snapshot()
+    assert "docker rm" in course.run("step03-redis", "--dry")
+    assert course.snapshot() == before
+    assert {one["container"] for one in course.json("status")["containers"]} == set(course.ids())
+
+
+def test_what_is_broken_is_mended(course: RemoteCourse) -> None:
+    """A container that was taken away comes back, and nothing else changes."""
+    before = course.ids()
+    name = course.name("ping-app", 2)
+    course.client.remove_container(name, force=True)
+    failed = [check for check, result in course.checks().items() if not result["ok"]]
+    assert failed
+    course.run("deploy-all", "--yes")
+    assert course.changed(before) == {name}
+    course.must_be_green()
+
+
+def test_where_sshd_forwards_no_socket(course: RemoteCourse) -> None:
+    """Then the engine is reached by `docker system dial-stdio` on the same connection: as root, a member of the group docker, a sudo user."""
+    with course.host.sshd("AllowStreamLocalForwarding no"):
+        for one in (course, course.as_user("deployer"), course.as_user("admin2")):
+            assert "dial-stdio" in one.must_stand_still("deploy-all")
+        name = course.name("ping-app", 1)
+        course.client.remove_container(name, force=True)
+        course.as_user("deployer").run("deploy-all", "--yes")
+        course.as_user("admin2").must_be_green()
+
+
+def test_a_sudo_user_who_gives_a_password(course: RemoteCourse) -> None:
+    """`--prompt-for-sudo-password` asks once, and what needs no password stays as it is; without it, or with a wrong one, the error says so."""
+    admin = course.as_user("admin")
+    assert "--prompt-for-sudo-password" in admin.fails("deploy-all")
+    for given, wanted in ((PASSWORD, "nothing to do"), ("wrong", "sudo")):
+        asking = course.as_user("admin", "--prompt-for-sudo-password").spawn("deploy-all")
+        asking.expect("[Pp]assword")
+        asking.sendline(given)
+        text = asking.read()
+        asking.close()
+        assert wanted in text and "Traceback" not in text, text
+        assert given not in text and asking.exitstatus == (0 if given == PASSWORD else 1)
+
+
+def test_who_may_not_use_the_engine(course: RemoteCourse) -> None:
+    """Neither in the group nor a sudo user: the error names both."""
+    text = course.as_user("nobody-else").fails("deploy-all")
+    assert "docker" in text and "nobody-else" in text, text
+
+
+def test_teardown_and_back_with_the_data(course: RemoteCourse) -> None:
+    """Everything goes but the volumes; the counter goes on."""
+    count = course.hit()
+    volumes = course.volumes()
+    course.run("teardown", "--yes")
+    assert not course.mine() and not course.networks() and course.volumes() == volumes
+    course.run("deploy-all", "--yes")
+    assert course.hit() > count
+
+
+def test_nothing_is_left_behind(course: RemoteCourse) -> None:
+    """No process of ours runs on the host when no task does, no file of ours is there, no lock is held."""
+    host = course.host
+    course.run("step09-compose", "--yes", "--quick")
+    course.must_be_at("step09-compose")
+    course.run("deploy-all", "--yes")
+    course.must_be_green()
+    assert not host.sessions()
+    assert "dial-stdio" not in host.exec("ps", "ax", "-o", "args")
+    assert not files(host), files(host)
+    assert not course.client.containers(all=True, filters={"name": f"{course.stack}-lock"})
+
+
+def files(host: RemoteHost) -> str:
+    """What was put somewhere where people's and programs' files are, beside what the host had from its beginning."""
+    places = ("/tmp", "/var/tmp", "/root", "/home", "/run/user", "/dev/shm")
+    known = (".ssh/*", ".sudo_as_admin_successful")  # of the tests and of sudo
+    line = " ".join(f"! -path '*/{name}'" for name in known)
+    return host.exec("sh", "-c", f"find {' '.join(places)} -mindepth 1 -newer /etc/ssh/ssh_host_ed25519_key ! -type d {line} 2>/dev/null || true")

@@ -1,0 +1,111 @@
+"""What a run without changes costs on another host: in calls and channels whatever the number of containers, and in time beside the same here."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from docker import APIClient
+from fabric import Connection
+
+import steps
+from silverlining.console.voice import Voice
+from silverlining.host.ssh.host import SshHost
+from silverlining.ops.bench.calls import LIGHT, Counting
+from silverlining.ops.converge import converge
+from silverlining.ops.desk import Desk, read_settings
+from tests.engine.course import Course, own_stack
+
+from .course import RemoteCourse
+from .relay import Relay
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+RUNS = 5
+FEW, MANY = 3, 15
+ROUND_TRIP = 0.02  # seconds
+
+
+def desk_of(course: RemoteCourse, count: int) -> Desk:
+    """A desk for the host, over a connection of its own."""
+    settings = read_settings({**LIGHT, "counts.ping-app": str(count)}, environ=course.settings)
+    return Desk(Connection(course.target), settings, Voice(io.StringIO()), yes=True)
+
+
+def cost(course: RemoteCourse, count: int) -> tuple[int, dict[str, int]]:
+    """Engine calls, and channels by kind, of a run without changes with so many app containers."""
+    topology = steps.load(steps.LAST).TOPOLOGY
+    first = desk_of(course, count)
+    converge(first, topology)
+    first.host.close()
+    desk = desk_of(course, count)
+    assert isinstance(desk.host, SshHost)
+    calls = Counting(desk.host.client)
+    assert not converge(desk, topology).plan
+    channels = dict(desk.host.link.opened)
+    desk.host.close()
+    return calls.number, channels
+
+
+def test_calls_and_channels_do_not_grow_with_the_containers(shop1: RemoteCourse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls are the same for many; a channel is a call's connection that is kept, so there are never more of them than calls side by side."""
+    monkeypatch.setenv("HOME", str(shop1.host.home.path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    shop1.clean()
+    (few, channels), (many, more) = cost(shop1, FEW), cost(shop1, MANY)
+    print(f"engine calls {few} and {many}, channels {channels} and {more} with {FEW} and {MANY} app containers")
+    assert few == many
+    assert channels.get("process", 0) == more.get("process", 0) and max(sum(channels.values()), sum(more.values())) <= few
+    shop1.clean()
+
+
+@pytest.fixture
+def near(local_engine: APIClient) -> Iterator[Course]:
+    """The same stack on this machine's engine."""
+    with own_stack(local_engine, "sl-near", 8310, 84) as one:
+        yield one
+
+
+def timed(work: Callable[[], object]) -> float:
+    """The seconds that it takes."""
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun
+
+
+def login(alias: str) -> None:
+    """Opens a connection and closes it."""
+    with Connection(alias) as connection:
+        connection.open()
+
+
+def test_a_run_without_changes_beside_the_same_here(shop2: RemoteCourse, near: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most one and a half times the time of the one here and a login; with 20 ms more of round trip as well. In turns, medians."""
+    home = shop2.host.home
+    monkeypatch.setenv("HOME", str(home.path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    shop2.clean()
+    shop2.run("deploy-all", "--yes")
+    near.run("deploy-all", "--yes")
+    with Relay((shop2.host.address, 22), ROUND_TRIP) as relay:
+        home.add("far", relay.address, shop2.host.host_keys(), Port=str(relay.port))
+        far = RemoteCourse(shop2.host, "far")
+        turns: dict[str, list[float]] = {}
+        ways = {
+            "here": lambda: near.must_stand_still("deploy-all"),
+            "over SSH": lambda: shop2.must_stand_still("deploy-all"),
+            "far": lambda: far.must_stand_still("deploy-all"),
+            "login": lambda: login(shop2.target),
+            "far login": lambda: login("far"),
+        }
+        for _turn in range(RUNS):
+            for name, work in ways.items():
+                turns.setdefault(name, []).append(timed(work))
+        home.forget("far")
+    median = {name: statistics.median(values) for name, values in turns.items()}
+    print({name: round(value, 2) for name, value in median.items()})
+    assert median["over SSH"] <= 1.5 * median["here"] + median["login"], median
+    assert median["far"] <= 1.5 * median["here"] + median["far login"], median
+    shop2.clean()

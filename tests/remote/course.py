@@ -70,9 +70,17 @@ class RemoteCourse(Course):
             check=False,
         )
 
-    def start(self, log: Path, *words: str, **more: str) -> Run:
-        """The same, going on while the test does something else."""
-        return Run(self, log, *words, **more)
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+        """The same, going on while the test does something else; both outputs in one pipe."""
+        return subprocess.Popen(
+            self.line(*words),
+            cwd=self.checkout,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def spawn(self, *words: str, **more: str) -> pexpect.spawn:
         """The same on a terminal, for what asks for a password."""
@@ -87,7 +95,7 @@ class RemoteCourse(Course):
 
 
 class Run:
-    """A task under way. Its output goes to a file: a pipe could fill up."""
+    """A task under way whose output can be read meanwhile. It goes to a file: a pipe could fill up."""
 
     def __init__(self, course: RemoteCourse, log: Path, *words: str, **more: str) -> None:
         self.log = log

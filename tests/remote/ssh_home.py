@@ -41,8 +41,9 @@ class SshHome:
     def _write(self) -> None:
         blocks = []
         for alias, words in self._hosts.items():
+            # What was said of the host comes first, as an IdentityFile of its own.
             files = {"IdentityFile": self.key, "UserKnownHostsFile": self.known_hosts, "IdentitiesOnly": "yes"}
-            blocks.append("\n  ".join((f"Host {alias}", *(f"{word} {value}" for word, value in (words | files).items()))))
+            blocks.append("\n  ".join((f"Host {alias}", *(f"{word} {value}" for word, value in (files | words).items()))))
         self.config.write_text("\n".join(blocks) + "\n")
         self.known_hosts.write_text("".join(f"{line}\n" for lines in self._keys.values() for line in lines))
 

@@ -1,4 +1,7 @@
-"""What goes wrong on the way to a host, or on it: a clear error within its time, and the next run converges."""
+"""What goes wrong on the way to a host, or on it, in the middle of a task: a clear error within its time, and the next run goes on.
+
+Host keys and logins are in test_keys.py, the lock in test_lock.py, the connection by itself in test_link.py.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,9 @@ import pytest
 
 from tests.engine.course import until
 
-from .course import RemoteCourse
+from .course import RemoteCourse, Run
 from .hosts import RemoteHost
-from .relay import Relay
 from .site import Site
-from .ssh_home import make_key
 from .test_deploy import files
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -40,34 +41,37 @@ while (accept(C, S)) {
 @pytest.fixture
 def course(shop1: RemoteCourse) -> Iterator[RemoteCourse]:
     """A host with all images and no stack."""
-    shop1.clean()
+    if shop1.mine():
+        shop1.clean()
     yield shop1
     shop1.clean()
 
 
-def must_converge(course: RemoteCourse) -> None:
+def must_go_on(course: RemoteCourse, step: str = "step02-django") -> None:
     """The next run goes on from what stands; no lock is in its way."""
+    course.run(step, "--yes", "--quick")
+    course.must_be_at(step)
+    course.must_be_green()
+
+
+# ---- the way to it
+
+
+def test_a_connection_that_is_killed_on_the_host(course: RemoteCourse, tmp_path: Path) -> None:
+    """sshd's process for it is killed while containers are being made."""
+    run = Run(course, tmp_path / "log", "deploy-all", "--yes")
+    run.says("✓ create network")
+    assert course.host.drop_sessions()
+    text = run.fails(SILENCE)
+    assert "connection to shop1 is lost" in text and "run the same command again" in text, text
     course.run("deploy-all", "--yes")
     course.must_be_at("step08-netdata")
     course.must_be_green()
 
 
-# ---- the connection ends in the middle
-
-
-def test_a_connection_that_is_killed_on_the_host(course: RemoteCourse, tmp_path: Path) -> None:
-    """sshd's process for it is killed while containers are being made."""
-    run = course.start(tmp_path / "log", "deploy-all", "--yes")
-    run.says("✓ create network")
-    assert course.host.drop_sessions()
-    text = run.fails(SILENCE)
-    assert "connection to shop1 is lost" in text and "run the same command again" in text, text
-    must_converge(course)
-
-
 def test_a_host_that_falls_silent(course: RemoteCourse, tmp_path: Path) -> None:
     """Packets vanish, nothing is closed: found in time, and the lock does not outlive its holder for long."""
-    run = course.start(tmp_path / "log", "deploy-all", "--yes")
+    run = Run(course, tmp_path / "log", "step02-django", "--yes", "--quick")
     run.says("✓ create network")
     with course.host.cut_off():
         began = time.monotonic()
@@ -75,13 +79,13 @@ def test_a_host_that_falls_silent(course: RemoteCourse, tmp_path: Path) -> None:
         assert time.monotonic() - began < SILENCE, text
     assert "connection to shop1 is lost" in text, text
     until(lambda: not course.client.containers(filters={"name": f"{course.stack}-lock"}), "the lock is free", 60)
-    must_converge(course)
+    must_go_on(course)
 
 
 def test_a_silent_host_behind_a_gateway(inner: RemoteHost, tmp_path: Path) -> None:
     """There is no TCP connection of ours to it, and it is found in the same time."""
     course = RemoteCourse(inner)
-    run = course.start(tmp_path / "log", "deploy-all", "--yes")
+    run = Run(course, tmp_path / "log", "deploy-all", "--yes")
     run.says("✓ engine")
     with inner.cut_off():
         began = time.monotonic()
@@ -90,28 +94,13 @@ def test_a_silent_host_behind_a_gateway(inner: RemoteHost, tmp_path: Path) -> No
     assert "connection to inner is lost" in text, text
 
 
-def test_a_way_that_is_reset_and_one_that_is_blocked(course: RemoteCourse, tmp_path: Path) -> None:
-    """Somebody between here and the host resets the connection, or keeps it and hands nothing on."""
-    host = course.host
-    for trouble in (Relay.cut, Relay.freeze):
-        with Relay((host.address, 22)) as relay:
-            host.home.add("far", relay.address, host.host_keys(), Port=str(relay.port))
-            far = RemoteCourse(host, "far")
-            run = far.start(tmp_path / "log", "deploy-all", "--yes")
-            run.says("✓ engine")
-            trouble(relay)
-            assert "connection to far is lost" in run.fails(SILENCE)
-    host.home.forget("far")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_ended_here(course: RemoteCourse, tmp_path: Path, number: signal.Signals) -> None:
-    """By Ctrl-C, by a signal, by force: the host keeps no lock, no process and no file of it."""
+    """By Ctrl-C or by force, while files of its are on the host: that keeps no lock, no process and no file of it."""
     host = course.host
-    course.run("step02-django", "--yes", "--quick")
-    run = course.start(tmp_path / "log", "step09-compose", "--yes", "--quick")
+    run = Run(course, tmp_path / "log", "step09-compose", "--yes", "--quick")
     until(lambda: files(host) or run.process.poll() is not None, "a file of the task on the host")
-    run.signal(number)
+    run.process.send_signal(number)
     if number == signal.SIGKILL:
         run.process.wait(10)
     else:
@@ -119,53 +108,17 @@ def test_a_run_that_is_ended_here(course: RemoteCourse, tmp_path: Path, number: 
     until(lambda: not host.sessions(), "the end of its connection", 30)
     until(lambda: not files(host), "the end of its files", 10)
     until(lambda: not course.client.containers(filters={"name": f"{course.stack}-lock"}), "the lock is free", 60)
-    must_converge(course)
+    must_go_on(course)
 
 
-# ---- no way in
-
-
-def test_an_address_where_nobody_answers(course: RemoteCourse) -> None:
-    """A frozen host: refused after the time that a connection may take."""
+def test_a_frozen_host(course: RemoteCourse) -> None:
+    """Its kernel takes the connection, and nobody says a word: given up in time."""
     with course.host.frozen():
         began = time.monotonic()
         text = course.fails("status")
-    assert "does not answer within" in text and time.monotonic() - began < SILENCE, text
-
-
-def test_a_port_where_nobody_listens(course: RemoteCourse) -> None:
-    """No SSH server there."""
-    text = RemoteCourse(course.host, f"{course.target}:2222").fails("status")
-    assert "refuses connections to port 2222" in text, text
-
-
-def test_a_wrong_key_and_a_wrong_user(course: RemoteCourse, tmp_path: Path) -> None:
-    """What was tried is told, and what else to try."""
-    key, _ = make_key(tmp_path / "other")
-    host = course.host
-    host.home.add("stranger", host.address, host.host_keys(), IdentityFile=str(key))
-    for target in ("stranger", f"somebody@{course.target}"):
-        text = RemoteCourse(host, target).fails("deploy-all")
-        assert "in. Tried: " in text and "another user" in text, text
-    host.home.forget("stranger")
-
-
-def test_a_changed_host_key(course: RemoteCourse) -> None:
-    """Refused, also where new keys are accepted; nothing was done."""
-    keys, home = course.host.host_keys(), course.host.home
-    other = [" ".join((key.split()[0], key.split()[1][:-12] + "AAAAAAAAAAAA")) for key in keys]
-    home.known_as(course.target, other)
-    try:
-        for flags in ((), ("--accept-new-host-key",)):
-            text = course.fails("deploy-all", "--yes", *flags)
-            assert "has changed" in text and "ssh-keygen -R" in text, text
-        home.known_as(course.target, [])
-        assert "--accept-new-host-key" in course.fails("status")
-        assert not course.mine()
-        course.run("status", "--accept-new-host-key")
-        assert course.host.address in home.known_hosts.read_text()
-    finally:
-        home.known_as(course.target, keys)
+    # Two deadlines of the same length: either may come first.
+    assert "does not answer within" in text or "too busy" in text, text
+    assert time.monotonic() - began < SILENCE
 
 
 # ---- the host itself
@@ -182,15 +135,15 @@ def test_an_engine_that_is_too_old(course: RemoteCourse) -> None:
     assert "20.10" in text, text
 
 
-def test_a_full_disk(site: Site, tmp_path: Path) -> None:
+def test_a_full_disk(site: Site) -> None:
     """The images don't fit: told so; with more room the next run goes on."""
-    host = site.start("tight", "trixie", size="250m")
+    host = site.start("tight", "trixie", size="90m")
     host.await_engine()
     course = RemoteCourse(host)
-    text = course.fails("deploy-all", "--yes")
-    assert "no space left on the docker host" in text, text
-    host.exec("mount", "-o", "remount,size=3g", "/var/lib/docker")
-    must_converge(course)
+    text = course.fails("step01-nginx", "--yes", "--quick")
+    assert "no space left on the docker host" in text and "docker system df" in text, text
+    host.exec("mount", "-o", "remount,size=1g", "/var/lib/docker")
+    must_go_on(course, "step01-nginx")
     host.stop()
 
 
@@ -199,7 +152,8 @@ def test_a_clock_that_is_wrong(course: RemoteCourse, tmp_path: Path, days: int) 
     """This machine's clock is more than a year away from the host's: everything works, and the host's own clock stands in its trail."""
     (tmp_path / "sitecustomize.py").write_text(f"import time\nreal = time.time\ntime.time = lambda: real() + {days * 86400}\n")
     wrong = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
-    course.run("deploy-all", "--yes", **wrong)
-    assert "nothing to do" in course.run("deploy-all", **wrong)
+    course.run("step02-django", "--yes", "--quick", **wrong)
+    assert "nothing to do" in course.run("step02-django", **wrong)
     course.must_be_green()
-    assert time.strftime("%Y-%m-%d") in course.run("audit", **wrong)
+    last = course.json("audit")["operations"][-1]
+    assert last["outcome"] == "done" and time.strftime("%Y-%m-%d") in str(last), last

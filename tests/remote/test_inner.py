@@ -24,21 +24,3 @@ def test_the_whole_stack_through_a_gateway(inner: RemoteHost, web1: RemoteHost, 
         course.run("teardown", "--yes", "--volumes")
     assert not course.mine() and not course.volumes()
     assert not inner.sessions() and not web1.sessions()
-
-
-def test_a_gateway_that_forbids_it(inner: RemoteHost, web1: RemoteHost) -> None:
-    """The error names the gateway and what its sshd must allow."""
-    with web1.sshd("AllowTcpForwarding no"):
-        text = RemoteCourse(inner).fails("status")
-    assert "web1" in text and "AllowTcpForwarding" in text, text
-
-
-def test_the_gateway_s_key_obeys_the_same_rules(inner: RemoteHost, web1: RemoteHost) -> None:
-    """A gateway that isn't known is refused, and it is said that it is the gateway."""
-    keys = web1.host_keys()
-    web1.home.known_as("web1", [])
-    try:
-        text = RemoteCourse(inner).fails("status")
-    finally:
-        web1.home.known_as("web1", keys)
-    assert "gateway to inner" in text and "web1" in text and "--accept-new-host-key" in text, text

@@ -14,6 +14,8 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..model.errors import EngineError
+
 if TYPE_CHECKING:
     from docker import APIClient
 
@@ -67,9 +69,9 @@ class Lifeline:
             if last and not self._over:
                 self._say_last(last.encode("ascii") + b"\n")
             self._over = True
-            with suppress(OSError, EOFError):
+            with suppress(OSError, EOFError, EngineError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-            with suppress(OSError, EOFError):
+            with suppress(OSError, EOFError, EngineError):
                 self._close()
 
     def _close(self) -> None:
@@ -77,7 +79,7 @@ class Lifeline:
         (response or self._socket).close()
 
     def _say_last(self, words: bytes) -> None:
-        with suppress(OSError, EOFError):
+        with suppress(OSError, EOFError, EngineError):
             self._socket.settimeout(LAST_WORD)
             self._socket.sendall(words)
             # Here, what was sent is with the kernel; on the way to another machine it could still be dropped with the connection.

@@ -119,8 +119,11 @@ def test_calls_use_few_channels(engine: Engine) -> None:
 def test_streams(engine: Engine) -> None:
     """Logs that are followed, events, an attached container and a build, beside each other and beside calls."""
     client, seen = engine.client, {}
-    events = client.events(filters={"label": "slr-link"}, decode=True)
     lines = client.logs(NAME, stream=True, follow=True, tail=1)
+    first = int(next(lines).split()[1])
+    assert [int(next(lines).split()[1]) for _n in range(2)] == [first + 1, first + 2]
+    lines.close()
+    events = client.events(filters={"label": "slr-link"}, decode=True)
     made = client.create_container(
         IMAGE, ["cat"], stdin_open=True, labels={"slr-link": "1"}, host_config=client.create_host_config(network_mode="none")
     )
@@ -129,8 +132,6 @@ def test_streams(engine: Engine) -> None:
         client.start(made["Id"])
         raw._sock.sendall(b"hello\n")
         assert raw._sock.recv(100).endswith(b"hello\n")
-        first = int(next(lines).split()[1])
-        assert [int(next(lines).split()[1]) for _n in range(2)] == [first + 1, first + 2]
         raw._sock.shutdown(2)
         raw._response.close()
         seen["ended"] = client.wait(made["Id"], timeout=20)["StatusCode"]
@@ -145,7 +146,6 @@ def test_streams(engine: Engine) -> None:
         if event["Action"] == "destroy":
             break
     events.close()
-    lines.close()
     assert seen == {"ended": 0} and any("built" in entry.get("stream", "") for entry in said)
     assert [action for action in actions if action in ("create", "attach", "start", "die", "destroy")] == [
         "create",

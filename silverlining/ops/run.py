@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import steps
 
-from ..host.host import LOOPBACK
-from ..model.entry import address_of, entry_of
 from ..model.errors import EngineError, SilverliningError
 from ..model.lesson import Lesson
 from ..model.scale import words
@@ -18,6 +16,7 @@ from .converge import Outcome, converge
 from .desk import Desk
 from .install import ensure_engine
 from .lesson import placeholders, play, say, tell
+from .open import way_in
 from .position import find
 from .scene import Scene
 from .status import table
@@ -97,16 +96,8 @@ def _close(desk: Desk, outcome: Outcome) -> None:
 
 def say_where(desk: Desk, stack: Stack) -> None:
     """The address to open, from where the person is."""
-    entry = entry_of(stack)
-    if entry is None:
-        return
-    url = address_of(entry, "/", desk.host.name if desk.host.direct else "localhost")
-    services = [c.service for c in stack.containers if any(outside == entry[1] for _address, outside, _inside in c.ports)]
-    if services and (not desk.host.direct or (desk.host.remote and entry[0] == LOOPBACK)):
-        words = _("open {url} on {host}; from here: invoke open {service}")
-        desk.voice.note(words.format(url=url, host=desk.host.name, service=services[0]))
-    else:
-        desk.voice.note(_("open {url}").format(url=url))
+    if words := way_in(desk, stack):
+        desk.voice.note(words)
 
 
 def known(step: str) -> str:

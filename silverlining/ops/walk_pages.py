@@ -8,7 +8,6 @@ from ..console.fold import fold
 from ..console.screen import Screen
 from ..model.compose import STEP as COMPOSE
 from ..model.difference import CHANGED, GONE, NEW, Difference, forecast
-from ..model.entry import url_of
 from ..model.explain import explain, way
 from ..model.lesson import Lesson
 from ..model.sketch import painted, sketch
@@ -18,6 +17,7 @@ from ..model.walk import OPENING, STANDS, Place, Route
 from .converge import missing_images, preview, show_briefly
 from .desk import Desk
 from .install import missing_engine
+from .open import way_in
 from .position import as_defined
 
 
@@ -74,8 +74,9 @@ class Pages:
     def stands(self, place: Place, stack: Stack, difference: Difference) -> None:
         """What stands now, as a picture in which the new is marked."""
         self.begin(place, _("What stands now"))
-        screen, url = self.screen, url_of(stack)
-        below = sum(len(fold(f"  {sign} {words}", screen.width)) for sign, words in _said(difference)) + bool(url) + 1
+        screen, address = self.screen, way_in(self.desk, stack)
+        below = sum(len(fold(f"  {sign} {words}", screen.width)) for sign, words in _said(difference)) + 1
+        below += len(fold(f"  → {address}", screen.width)) if address else 0
         picture = self._picture(stack, difference, screen.room - below)
         if not screen.paged or 6 + len(picture) + below <= screen.room:
             self._before_and_after(difference)
@@ -84,8 +85,8 @@ class Pages:
             screen.write(line)
         screen.write()
         self.changes(difference)
-        if url:
-            screen.note(_("open {url}").format(url=url))
+        if address:
+            screen.note(address)
 
     def explained(self, place: Place, stack: Stack | None, difference: Difference) -> None:
         """The picture of what stands, and what its parts are."""

@@ -28,6 +28,7 @@ def test_every_lesson_is_played_there(shop1: RemoteCourse, site: Site) -> None:
     assert "the rule" in said and "DNAT" in said and "switch-master" in said
     assert "volume /usr/src/app" in said, "the code is copied, not mounted"
     assert "fab -H deployer@shop1 teardown" in said
+    assert f"open http://{shop1.host.address}:{shop1.ports['web']}/" in said and "open http://localhost" not in said.replace("localhost:8302", "")
     one.must_be_at("step09-compose")
     one.must_be_green()
     left = shop1.host.exec("sh", "-c", "ls -d /tmp/silverlining* 2>/dev/null", check=False)

@@ -56,7 +56,7 @@ class Room:
             dry=False,
             yes=False,
             settings=settings(),
-            host=SimpleNamespace(engine=engine),
+            host=SimpleNamespace(engine=engine, name="localhost", remote=False, direct=True),
             observe=self.observe,
             planned_images=lambda topology: None,
             look_anew=lambda: None,

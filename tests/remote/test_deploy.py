@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engine.course import until
+
 from .course import RemoteCourse, nothing_here
 from .hosts import PASSWORD, RemoteHost
 from .site import Site
@@ -127,7 +129,7 @@ def test_nothing_is_left_behind(course: RemoteCourse) -> None:
     course.run("step09-compose", "--yes", "--quick")
     course.must_be_at("step09-compose")
     course.must_be_green()
-    assert not host.sessions()
+    until(lambda: not host.sessions(), "no connection stands")
     assert "dial-stdio" not in host.exec("ps", "ax", "-o", "args")
     assert not files(host), files(host)
     assert not course.client.containers(all=True, filters={"name": f"{course.stack}-lock"})

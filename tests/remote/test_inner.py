@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engine.course import until
+
 from .course import RemoteCourse, nothing_here
 from .hosts import RemoteHost
 from .site import Site
@@ -23,4 +25,4 @@ def test_the_whole_stack_through_a_gateway(inner: RemoteHost, web1: RemoteHost, 
             assert "dial-stdio" in course.must_stand_still("deploy-all")
         course.run("teardown", "--yes", "--volumes")
     assert not course.mine() and not course.volumes()
-    assert not inner.sessions() and not web1.sessions()
+    until(lambda: not inner.sessions() and not web1.sessions(), "no connection stands")

@@ -83,11 +83,14 @@ class Course:
         own = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_")}
         return own | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"} | self.settings | more
 
+    def line(self, *words: str) -> list[str]:
+        """The command line of a task."""
+        return [sys.executable, "-m", "invoke", *words]
+
     def invoke(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """`invoke` with these words, in a pipe, with no terminal."""
-        command = [sys.executable, "-m", "invoke", *words]
+        """The task of these words, in a pipe, with no terminal."""
         return subprocess.run(
-            command,
+            self.line(*words),
             cwd=self.checkout,
             env=self.environment(**more),
             stdin=subprocess.DEVNULL,
@@ -262,3 +265,54 @@ class Course:
                     raise
         for name in self.volumes():
             self.client.remove_volume(name, force=True)
+
+
+class Run:
+    """A task under way whose output can be read meanwhile. It goes to a file: a pipe could fill up."""
+
+    def __init__(self, course: Course, log: Path, *words: str, **more: str) -> None:
+        self.log = log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                course.line(*words),
+                cwd=course.checkout,
+                env=course.environment(PYTHONUNBUFFERED="1", **more),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        """What it has said until now."""
+        return self.log.read_text()
+
+    def says(self, *words: str, seconds: float = 90) -> None:
+        """Waits until all these words are in the output."""
+
+        def there() -> bool:
+            assert self.process.poll() is None or all(word in self.text for word in words), self.text
+            return all(word in self.text for word in words)
+
+        until(there, f"{words}", seconds, 0.02)
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the task alone."""
+        self.process.send_signal(number)
+
+    def end(self, number: int, seconds: float = 40) -> str:
+        """Sends a signal to the task alone, and gives its output when it has ended."""
+        self.signal(number)
+        self.process.wait(seconds)
+        return self.text
+
+    def fails(self, seconds: float) -> str:
+        """Waits for its end, which must come within `seconds` and be told as to a person; gives the output."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"still there after {seconds:g} s:\n{self.text}") from None
+        assert code == 1 and "Traceback" not in self.text, f"exit code {code}\n{self.text}"
+        return self.text

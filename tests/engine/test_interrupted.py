@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +14,7 @@ import pytest
 from docker import APIClient
 from docker.errors import NotFound
 
-from .course import Course, copy_checkout, own_stack, until
+from .course import Course, Run, copy_checkout, own_stack, until
 from .second import SecondEngine, needs_second_engine
 
 
@@ -24,42 +23,6 @@ def course(engine: APIClient) -> Iterator[Course]:
     """A stack of our own: ports 8201 to 8205."""
     with own_stack(engine, "sl-fail", 8200, 20) as one:
         yield one
-
-
-class Run:
-    """A task under way. Its output goes to a file: a pipe could fill up."""
-
-    def __init__(self, course: Course, log: Path, *words: str, **more: str) -> None:
-        self.log = log
-        with log.open("w") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "invoke", *words],
-                cwd=course.checkout,
-                env=course.environment(PYTHONUNBUFFERED="1", **more),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    @property
-    def text(self) -> str:
-        return self.log.read_text()
-
-    def says(self, *words: str) -> None:
-        """Waits until all these words are in the output."""
-
-        def there() -> bool:
-            assert self.process.poll() is None or all(w in self.text for w in words), self.text
-            return all(w in self.text for w in words)
-
-        until(there, f"{words}", 90, 0.02)
-
-    def end(self, number: int, seconds: float = 40) -> str:
-        """Sends a signal to the task alone, and gives its output when it has ended."""
-        self.process.send_signal(number)
-        self.process.wait(seconds)
-        return self.text
 
 
 def running(course: Course, name: str) -> bool:

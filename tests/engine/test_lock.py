@@ -301,18 +301,23 @@ def test_a_started_lock_is_not_cleared(client: APIClient, stack: str) -> None:
         assert look(client, stack) == held
 
 
-def test_a_lost_lock_is_noticed(client: APIClient, stack: str) -> None:
-    """Somebody removes the container by hand: the holder is told before its next change."""
-    lock = Lock(client, stack, IMAGE)
-    lock.take()
-    lock.check()
-    client.remove_container(name_of(stack), force=True)
+def must_notice(lock: Lock) -> None:
+    """The holder is told within 5 s that the lock is lost."""
     deadline = time.monotonic() + 5
     while not lock.lost() and time.monotonic() < deadline:
         time.sleep(0.01)
     with pytest.raises(Busy, match="was lost"):
         lock.check()
     lock.release()
+
+
+def test_a_lost_lock_is_noticed(client: APIClient, stack: str) -> None:
+    """Somebody removes the container by hand: the holder is told before its next change."""
+    lock = Lock(client, stack, IMAGE)
+    lock.take()
+    lock.check()
+    client.remove_container(name_of(stack), force=True)
+    must_notice(lock)
 
 
 def test_an_engine_that_stops_its_containers(client: APIClient, stack: str) -> None:
@@ -320,12 +325,7 @@ def test_an_engine_that_stops_its_containers(client: APIClient, stack: str) -> N
     lock = Lock(client, stack, IMAGE)
     lock.take()
     client.stop(name_of(stack))
-    deadline = time.monotonic() + 5
-    while not lock.lost() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    with pytest.raises(Busy, match="was lost"):
-        lock.check()
-    lock.release()
+    must_notice(lock)
     assert outcome(client, stack) == "stopped"
 
 

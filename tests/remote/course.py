@@ -14,7 +14,7 @@ from typing import Any
 import pexpect
 from docker import APIClient
 
-from tests.engine.course import LABEL, ROOT, Course, until
+from tests.engine.course import LABEL, ROOT, Course
 
 from .hosts import RemoteHost
 
@@ -57,19 +57,6 @@ class RemoteCourse(Course):
         """The command line of a task."""
         return [*FAB, *self.options, "-H", self.target, *words]
 
-    def invoke(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """`fab -H target` with these words, in a pipe, with no terminal."""
-        return subprocess.run(
-            self.line(*words),
-            cwd=self.checkout,
-            env=self.environment(**more),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-
     def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         """The same, going on while the test does something else; both outputs in one pipe."""
         return subprocess.Popen(
@@ -92,51 +79,6 @@ class RemoteCourse(Course):
         """Where a browser here finds what serves now: at the host's own address."""
         address, port = super().entry
         return self.host.address if address == "127.0.0.1" else address, port
-
-
-class Run:
-    """A task under way whose output can be read meanwhile. It goes to a file: a pipe could fill up."""
-
-    def __init__(self, course: RemoteCourse, log: Path, *words: str, **more: str) -> None:
-        self.log = log
-        with log.open("w") as file:
-            self.process = subprocess.Popen(
-                course.line(*words),
-                cwd=course.checkout,
-                env=course.environment(PYTHONUNBUFFERED="1", **more),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    @property
-    def text(self) -> str:
-        """What it has said until now."""
-        return self.log.read_text()
-
-    def says(self, *words: str, seconds: float = 90) -> None:
-        """Waits until all these words are in the output."""
-
-        def there() -> bool:
-            assert self.process.poll() is None or all(word in self.text for word in words), self.text
-            return all(word in self.text for word in words)
-
-        until(there, f"{words}", seconds, 0.02)
-
-    def signal(self, number: int) -> None:
-        """Sends a signal to the task alone."""
-        self.process.send_signal(number)
-
-    def fails(self, seconds: float) -> str:
-        """Waits for its end, which must come within `seconds` and be told as to a person; gives the output."""
-        try:
-            code = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise AssertionError(f"still there after {seconds:g} s:\n{self.text}") from None
-        assert code == 1 and "Traceback" not in self.text, f"exit code {code}\n{self.text}"
-        return self.text
 
 
 @contextmanager

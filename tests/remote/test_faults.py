@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.course import until
+from tests.engine.course import Run, until
 
-from .course import RemoteCourse, Run
+from .course import RemoteCourse
 from .hosts import RemoteHost
 from .site import Site
 from .test_deploy import files

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..host import code
-from ..host.exec import demand, pause
+from ..host.exec import Answer, demand, pause
 from ..host.helpers import run_helper
 from ..host.observe import redis_fields
 from ..model import actions as do
@@ -17,7 +17,7 @@ from ..model.errors import Conflict
 from ..model.plan import port_flag
 from ..model.stack import Container, Stack
 from ..model.text import _
-from .readiness import Readiness, Report
+from .readiness import Readiness, Report, Shared
 
 # Where no app is registered yet, HAProxy has no servers to wait for.
 SERVERS_WITHIN = 10
@@ -31,6 +31,7 @@ class Applier:
         self.stack = stack
         self.deadline = float(stack.settings.deadline)
         self.ready = Readiness(client, stack.name, self.deadline)
+        self._servers = Shared(lambda: self._ask_servers(stack.of("haproxy")[0].name))
 
     def apply(self, action: do.Action, report: Report) -> None:
         """Does one action and awaits that it holds; `report` takes a few words about where it is."""
@@ -144,7 +145,7 @@ class Applier:
         """A new HAProxy that gets its servers from etcd is healthy before it has them: requests that came now would be refused."""
         report(_("waiting for its servers"))
         end = time.monotonic() + min(self.deadline, SERVERS_WITHIN)
-        while "app" not in self.ready.ask(haproxy, "haproxyctl", "show", "servers", "state", "webserver").text and pause(0.05, end):
+        while "app" not in self._ask_servers(haproxy).text and pause(0.05, end):
             pass
 
     def remove(self, name: str) -> None:
@@ -174,16 +175,20 @@ class Applier:
         report(_("waiting for HAProxy"))
         haproxy = self.stack.of("haproxy")[0].name
         server = key.rsplit("/", 1)[1]
-        end = time.monotonic() + self.deadline
+        began = time.monotonic()
         while True:
-            answer = self.ready.ask(haproxy, "haproxyctl", "show", "servers", "state", "webserver")
+            answer = self._servers.since(began)
             rows = [line.split() for line in answer.text.splitlines()]
             found = any(len(row) > 4 and row[3] == server and row[4] == value.partition(":")[0] for row in rows)
             gone = answer.ok and all(len(row) <= 4 or row[3] != server for row in rows)
             if (found if there else gone) or not self._haproxy_follows(haproxy):
                 return
-            if not pause(0.1, end):
+            if not pause(0.1, began + self.deadline):
                 self.ready.give_up(haproxy, _("its configuration does not follow the key {key}").format(key=key))
+
+    def _ask_servers(self, haproxy: str) -> Answer:
+        """The servers of HAProxy's running configuration."""
+        return self.ready.ask(haproxy, "haproxyctl", "show", "servers", "state", "webserver")
 
     def _haproxy_follows(self, haproxy: str) -> bool:
         """False while HAProxy isn't there yet: it reads the keys when it comes."""

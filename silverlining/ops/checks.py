@@ -183,7 +183,7 @@ def lvs(scene: Scene) -> Result:
 
 def netdata(scene: Scene) -> Result:
     """netdata answers and has charts of containers."""
-    answer = execute(scene.client, scene.first("netdata").name, ("netdata-health",))
+    answer = execute(scene.client, scene.first("netdata").name, ("netdata-health", "--names"))
     return Result(
         "netdata",
         answer.ok,

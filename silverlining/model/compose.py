@@ -15,11 +15,14 @@ from typing import Any
 from . import labels
 from .commands import LOG_OPTIONS, publish_flag
 from .observed import Observed, SeenContainer
+from .plan_redis import ANCHOR
 from .service import SECRETS
 from .stack import Container, Mount, Stack
 
 STEP = "step09-compose"
 FILE = "compose.yaml"
+# Seconds that a Redis which was master once waits for the one that has replaced it (builds/redis/redis-node).
+TAKE_BACK_AFTER = 10
 HEAD = """\
 # The whole stack {name}, written by `invoke {step}` from the same data as the steps before: an edit is lost at its next run.
 # It needs nothing but the images:  docker compose up -d  and then  sh {script}
@@ -99,7 +102,7 @@ def _service(stack: Stack, c: Container) -> dict[str, Any]:
         "scale": len(stack.of(c.service)) if scaled else None,
         "hostname": "" if scaled else c.name,
         "command": list(c.command),
-        "environment": dict(c.environment),
+        "environment": dict(c.environment) | _returning(stack, c),
         "depends_on": _dependencies(stack, c),
         "networks": {"default": place} if (place := _place(stack, c, scaled)) else None,
         "ports": [publish_flag(port) for port in c.ports],
@@ -128,6 +131,11 @@ def _service(stack: Stack, c: Container) -> dict[str, Any]:
         else None,
     }
     return {key: value for key, value in facts.items() if value not in (None, "", False, [], {})}
+
+
+def _returning(stack: Stack, c: Container) -> dict[str, str]:
+    """For the first Redis master: `docker compose down` forgets the replicas' volumes, and with them one that had become master since."""
+    return {"TAKE_BACK_AFTER": str(TAKE_BACK_AFTER)} if c.service == ANCHOR else {}
 
 
 def _dependencies(stack: Stack, c: Container) -> dict[str, Any]:

@@ -264,6 +264,8 @@ def _check_ranges(values: Mapping[str, Any]) -> None:
                 refuse(path, _("must be between 1 and {limit}").format(limit=limit))
     if values["counts.sentinel"] < 3:
         refuse("counts.sentinel", _("a majority that survives the loss of one needs at least 3"))
+    if values["counts.sentinel"] % 2 == 0:
+        refuse("counts.sentinel", _("must be odd: one more stands the loss of no more of them, and needs a larger majority"))
     for path in POSITIVE:
         if values[path] <= 0:
             refuse(path, _("must be more than 0"))

@@ -152,6 +152,20 @@ def test_teardown_keeps_the_data_of_a_master_whose_volume_has_no_name(course: Co
     stands_by_compose(course)
 
 
+def test_down_and_up_by_hand_after_a_failover_go_on_counting(course: Course) -> None:
+    """Somebody who has Compose only: `down` forgets the replicas' volumes, that of the master since the failover among them."""
+    course.run("step09-compose")
+    assert course.fail_over() != course.name("redis-master")
+    last = course.hit()
+    shell(course, f"{prefix(course)} down")
+    shell(course, f"{prefix(course)} up -d --wait")
+    register(course)
+    until(lambda: course.checks()["haproxy"]["ok"], "HAProxy has the servers")
+    assert course.hit() == last + 1
+    until(lambda: course.sentinel_counts() == {("2", "2")}, "the Sentinels know both replicas")
+    stands_by_compose(course)
+
+
 @pytest.mark.parametrize(("after", "then"), [("-d redis-master", "deploy-all"), ("-d etcd", "deploy-all"), ("--no-start haproxy", "step09-compose")])
 def test_a_run_that_was_killed_is_gone_on_with(course: Course, after: str, then: str) -> None:
     course.run("deploy-all", "--yes")

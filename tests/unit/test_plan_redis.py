@@ -87,7 +87,7 @@ def test_a_free_choice_of_the_new_master_does_not_fall_on_a_node_that_goes() -> 
 @pytest.mark.parametrize("master", REDIS)
 def test_replicas_and_sentinels_scale(master: str, to: int) -> None:
     world = at("step08-netdata", master)
-    play(world, stack("step08-netdata", counts_redis_slave=to, counts_sentinel=max(3, to)), ways=3)
+    play(world, stack("step08-netdata", counts_redis_slave=to, counts_sentinel=max(3, to | 1)), ways=3)
     world.hit()
     play(world, stack("step08-netdata"), ways=3)
 

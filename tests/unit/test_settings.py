@@ -131,6 +131,7 @@ WRONG = (
     ("counts.ping-app", 91),
     ("counts.redis-slave", 10),
     ("counts.sentinel", 2),
+    ("counts.sentinel", 4),
     ("network.subnet", "10.0.0.1/24"),
     ("network.subnet", "10.0.0.0/25"),
     ("network.subnet", "fd00::/64"),

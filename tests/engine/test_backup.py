@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from docker import APIClient
 
 from silverlining.host.sealed import Writer, open_sealed
 
-from .course import Course, own_stack, until
+from .course import Course, Run, own_stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -152,3 +153,22 @@ def test_over_data_that_is_there_and_the_master_elsewhere(course: Course, tmp_pa
     course.client.restart(master)
     course.run("deploy-all", "--yes")
     assert course.hit() == reached + 1
+
+
+def test_a_restore_that_was_killed(course: Course, tmp_path: Path) -> None:
+    """Killed in the middle of the exchange, while the master follows the copy: the next run mends it, and the data is one or the other, whole."""
+    path = tmp_path / "killed.backup"
+    course.run("backup", str(path))
+    kept = facts(path)["redis"]["counter"]
+    master = course.master()
+    course.ask(master, "redis-ask", "incrby", "count", "1000000")
+    reached = course.count()
+    run = Run(course, tmp_path / "restore.log", "restore", str(path), "--yes")
+    until(lambda: course.ask(master, "redis-ask", "role").startswith("slave"), "the master takes the data over", 60, 0.01)
+    run.end(signal.SIGKILL)
+    course.run("deploy-all", "--yes")
+    course.must_be_green()
+    assert course.hit() - 1 in (kept, reached)
+    course.run("restore", str(path), "--yes")
+    assert course.hit() == kept + 1
+    course.must_be_green()

@@ -273,8 +273,6 @@ def restore(desk: Desk, file: str) -> None:
     bring_back(desk, file)
 
 
-tidy_invoke()
-
 OPERATIONS: tuple[Task[Any], ...] = (
     *(walkthrough, deploy_all, teardown, status, audit, check, doctor, picture),
     *(scale, logs, shell, open_, backup, restore),
@@ -292,3 +290,5 @@ images.add_task(list_images, "list", default=True)
 images.add_task(save_images, "save")
 images.add_task(load_images, "load")
 namespace.add_collection(images)
+
+tidy_invoke(lambda: list(namespace.task_names))

@@ -18,4 +18,6 @@ if ! [ -x "$venv/bin/python" ] || ! cmp -s -- "$root/requirements.txt" "$venv/re
     "$found" -I "$root/silverlining/venv.py" "$root"
 fi
 # By its own interpreter: a path with spaces, or a checkout that was moved, would break the script's first line.
+LAUNCHED_AS=$0
+export LAUNCHED_AS # so that what is said can be typed: somebody who writes ./invoke has no invoke on the path
 exec "$venv/bin/python" "$venv/bin/$program" --search-root "$root" "$@"

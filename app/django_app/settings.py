@@ -12,7 +12,9 @@ DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 # Read when it is first needed. A missing file is an error that names it.
 SECRET_KEY = SimpleLazyObject(lambda: secret("django-secret-key"))
 
+# The container's own health check and HAProxy's ask for localhost, whatever names the site has.
 ALLOWED_HOSTS = [
+    "localhost",
     *filter(None, os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").replace(" ", "").split(",")),
     *own_names(),
 ]

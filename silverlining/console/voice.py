@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
+from ..model.errors import SilverliningError
+from ..model.text import _
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -23,6 +26,13 @@ STYLES = {"title": "1;36", "command": "33", "dim": "2", "ok": "32", "fail": "1;3
 
 # A task as our texts name it; `invoke TASK` too.
 CALL = re.compile(r"(?<![\w/.-])invoke (?=[a-zA-Z-])")
+
+
+def launched_as(program: str) -> str:
+    """What a person types for `program`: the launcher (launch.sh) tells how it was called itself."""
+    typed = os.environ.get("LAUNCHED_AS", "")
+    # A shell that found it on the path gives its whole path.
+    return typed if typed == f"./{program}" else program
 
 
 class Voice:
@@ -34,7 +44,7 @@ class Voice:
         self.quiet = quiet
         self.terminal = self.stream.isatty()
         self.colour = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        self.program = "invoke"  # what a person types in front of a task: `fab -H HOST` where the task works on another machine
+        self.program = launched_as("invoke")  # what a person types in front of a task: `fab -H HOST` where the task works on another machine
         self.brief = ""  # the command that shows a long plan whole; set, plans are shown in short
         self.above: Callable[[str], None] | None = None  # writes lines above what changes in place, while something does
         self._lock = threading.Lock()
@@ -66,11 +76,14 @@ class Voice:
                     self.stream.write(text)
                     self.stream.flush()
             except OSError as error:
-                if error.errno not in (errno.EPIPE, errno.EIO):  # EIO: the terminal has gone
+                if error.errno not in (errno.EPIPE, errno.EIO, errno.ENOSPC):  # EIO: the terminal has gone
                     raise
                 self.quiet = True
                 # What Python still holds in its buffer must not raise at exit.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+                if error.errno == errno.ENOSPC:
+                    words = _("the output can't be written: {why}").format(why=error.strerror)
+                    raise SilverliningError(words, _("make room, or write it elsewhere")) from None
 
     def named(self, text: str) -> str:
         """The text with the tasks that it names as a person must type them for this host."""

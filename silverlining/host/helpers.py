@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from ..model import labels
 from ..model.errors import Unhealthy
@@ -36,7 +39,13 @@ def run_helper(
         network_mode=network, mounts=mounts, cap_drop=["ALL"], cap_add=["DAC_OVERRIDE", *cap_add], security_opt=list(security) or None
     )
     made = client.create_container(
-        image, list(command), host_config=config, labels={labels.STACK: stack, labels.HELPER: command[0]}, entrypoint=[], user=user or None
+        image,
+        list(command),
+        name=f"{stack}-helper-{uuid4().hex[:8]}",
+        host_config=config,
+        labels={labels.STACK: stack, labels.HELPER: command[0]},
+        entrypoint=[],
+        user=user or None,
     )
     try:
         client.start(made["Id"])
@@ -47,3 +56,18 @@ def run_helper(
     if check and code != 0:
         raise Unhealthy(_("`{command}` in a helper container failed: {text}").format(command=" ".join(command), text=text or code))
     return text
+
+
+def sweep(client: Any, stack: str, age: float = 60) -> None:
+    """Removes helpers that a killed run has left: not running, and made more than `age` seconds ago by the engine's clock."""
+    from docker.errors import APIError
+
+    marks = [f"{labels.STACK}={stack}", labels.HELPER]
+    left = [c for c in client.containers(all=True, filters={"label": marks, "status": ["created", "exited"]}) if c["Labels"][labels.HELPER] != "lock"]
+    if not left:
+        return
+    now = datetime.fromisoformat(f"{client.info()['SystemTime'][:19]}+00:00").timestamp()
+    for entry in left:
+        if now - entry["Created"] > age:
+            with suppress(APIError):  # its own run removes it this very moment
+                client.remove_container(entry["Id"], v=True)

@@ -72,7 +72,10 @@ def command_of(argv: Sequence[str]) -> str:
         return ""
     program = PurePath(argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.name  # python -m invoke
-    return plain(shlex.join([name, *argv[1:]]))
+    words = list(argv[1:])
+    if words[:1] == ["--search-root"]:  # the launcher's, no person's
+        del words[:2]
+    return plain(shlex.join([name, *words]))
 
 
 def person(by: str, login: str) -> str:

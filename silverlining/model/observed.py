@@ -117,7 +117,7 @@ def choose_subnet(settings: Settings, seen: Observed) -> str:
                 _("network {name} stands with {seen}, the setting network.subnet says {wanted}; a network can't be changed").format(
                     name=settings.stack, seen=seen.subnet, wanted=settings.network.subnet
                 ),
-                _("invoke teardown, then again (volumes stay)"),
+                _("keep that subnet; or `invoke backup FILE`, `invoke teardown --volumes`, and then again: the volumes remember addresses"),
             )
         return seen.subnet
     wish = settings.network.subnet or seen.remembered

@@ -221,7 +221,9 @@ def _parsed(text: str, example: Any) -> Any:
             except ValueError:
                 return text
     if isinstance(example, list):
-        return [part.strip() for part in text.split(",") if part.strip()]
+        # With brackets and quotes too, as the file writes it.
+        inside = text.strip()[1:-1] if text.strip().startswith("[") and text.strip().endswith("]") else text
+        return [word for part in inside.split(",") if (word := part.strip().strip("\"'"))]
     if isinstance(example, dict):
         parts = [part.strip() for part in text.split(",") if part.strip()]
         return dict(part.split("=", 1) for part in parts) if all("=" in part for part in parts) else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import inspect
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,7 @@ def operation(
 ) -> Iterator[Desk]:
     """A desk for one task; `here` says that it has no sense over SSH. Whatever a user can cause ends as one clear message and exit code 1."""
     _refuse_fab(c, here)
-    from ..console.voice import Voice
+    from ..console.voice import Voice, launched_as
     from ..model.errors import SilverliningError
     from .desk import Desk, read_settings
 
@@ -44,7 +45,7 @@ def operation(
             stream.reconfigure(errors="replace")
     voice = Voice(quiet=json)
     if hasattr(c, "original_host"):
-        voice.program = f"fab -H {_target(c)}"
+        voice.program = f"{launched_as('fab')} -H {_target(c)}"
     try:
         with _ended_as_by_ctrl_c():
             settings = read_settings(pairs(set or []))
@@ -71,12 +72,12 @@ def _target(c: Any) -> str:
     return f"{user}{c.original_host}{port}"
 
 
-def message(text: str, program: str = "invoke") -> str:
+def message(text: str, program: str = "") -> str:
     """An error as it is shown; `program` is what a person types in place of invoke."""
     from ..console.voice import Voice
 
     voice = Voice(sys.stderr)
-    voice.program = program
+    voice.program = program or voice.program
     return "\n" + voice.error(text)
 
 
@@ -104,8 +105,11 @@ def _ended_as_by_ctrl_c() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def tidy_invoke() -> None:
-    """Makes what Invoke itself prints keep our rules: a closed pipe is no error, and a word that it doesn't know names the next command."""
+def tidy_invoke(known: Callable[[], list[str]]) -> None:
+    """Makes what Invoke itself prints keep our rules: a closed pipe is no error, and a word that it doesn't know names the next command.
+
+    `known` gives the names of the tasks.
+    """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, BrokenPipeError):
@@ -125,11 +129,23 @@ def tidy_invoke() -> None:
 
     def words(error: ParseError) -> str:
         text = str(error.args[0]) if error.args else ""
+        if close := _meant(text, known()):
+            text += "\n  → " + _("did you mean {names}?").format(names=", ".join(close))
         return message(f"{text}\n  → " + _("`invoke --list` names the tasks, `invoke --help TASK` the flags of one"))
 
     sys.excepthook = hook
     atexit.register(flush)
     ParseError.__str__ = words  # type: ignore[method-assign, assignment]
+
+
+def _meant(text: str, known: list[str]) -> list[str]:
+    """The tasks that are like the one which Invoke's parser doesn't know."""
+    from difflib import get_close_matches
+
+    if not (found := re.match(r"No idea what '([^']+)' is", text)):
+        return []
+    word, names = found[1].replace("_", "-"), [name.replace("_", "-") for name in known]
+    return [name for name in names if name.startswith(word)] or get_close_matches(word, names, 2)
 
 
 def _of_ssh_config(error: BaseException) -> str:

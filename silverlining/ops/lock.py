@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 def lock(desk: Desk, tools: ImageRef) -> Lock:
     """The stack's lock: one writer at a time, and a line in the trail for each. What is changed is told to its `count`."""
+    from ..host.helpers import sweep
     from ..host.lock import Lock
 
+    sweep(desk.host.client, desk.settings.stack)
     engine, remote = desk.host.engine, desk.host.remote
     login = str(desk.host.context.user) if remote else ""
     # A holder on this machine may be stopped by Ctrl-Z for as long as it likes.

@@ -39,7 +39,7 @@ def _run(desk: Desk, argv: tuple[str, ...], none_is_fine: bool = False) -> None:
     if desk.dry:
         return
     # The settings of the person's own stack must not reach the tests, which set their own.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_")}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_") and key != "LAUNCHED_AS"}
     code = subprocess.run(argv, cwd=ROOT, env=environment, check=False).returncode
     if code and not (none_is_fine and code == 5):
         raise SilverliningError(_("`{command}` found mistakes (exit code {code})").format(command=" ".join(argv[2:]), code=code))

@@ -138,13 +138,15 @@ def test_an_engine_that_is_too_old(course: RemoteCourse) -> None:
 def test_a_full_disk(site: Site) -> None:
     """The images don't fit: told so; with more room the next run goes on."""
     host = site.start("tight", "trixie", size="90m")
-    host.await_engine()
-    course = RemoteCourse(host)
-    text = course.fails("step01-nginx", "--yes", "--quick")
-    assert "no space left on the docker host" in text and "docker system df" in text, text
-    host.exec("mount", "-o", "remount,size=1g", "/var/lib/docker")
-    must_go_on(course, "step01-nginx")
-    host.stop()
+    try:
+        host.await_engine()
+        course = RemoteCourse(host)
+        text = course.fails("step01-nginx", "--yes", "--quick")
+        assert "no space left on the docker host" in text and "docker system df" in text, text
+        host.exec("mount", "-o", "remount,size=1g", "/var/lib/docker")
+        must_go_on(course, "step01-nginx")
+    finally:
+        host.stop()
 
 
 @pytest.mark.parametrize("days", [-400, 400])

@@ -65,7 +65,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "app.workers": ("2", 2),
     "app.threads": ("8", 8),
     "app.cpus": ("0.5", 0.5),
-    "app.allowed_hosts": ("a.example, b.example", ["a.example", "b.example"]),
+    "app.allowed_hosts": ("['a.example', \"b.example\"]", ["a.example", "b.example"]),
     "app.redis_deadline": ("4", 4.0),
     "haproxy.maxconn": ("99", 99),
     "haproxy.check": ("0.5", 0.5),

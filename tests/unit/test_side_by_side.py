@@ -26,7 +26,7 @@ from pathlib import Path
 from invoke import Exit, task
 from silverlining.ops.entry import tidy_invoke
 
-tidy_invoke()
+tidy_invoke(list)
 HERE = Path(__file__).parent
 
 

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from silverlining.console.voice import Voice, folded
+from silverlining.model.errors import SilverliningError
 
 
 class Terminal(io.StringIO):
@@ -79,13 +80,9 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         voice.data("three")
 
 
-def test_another_error_of_the_stream_is_one() -> None:
-    class Full(io.StringIO):
-        def write(self, text: str) -> int:
-            raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError, match="No space"):
-        Voice(Full()).write("x")
+def test_a_full_disk_is_told_as_to_a_person() -> None:
+    with open("/dev/full", "w") as stream, pytest.raises(SilverliningError, match="output can't be written: No space left"):
+        Voice(stream).write("x")
 
 
 def test_what_was_dropped_is_not_shown_as_failed() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from ..model import labels
 from ..model.errors import Unhealthy
+from ..model.logs import NANO, nanoseconds
 from ..model.text import _
 
 
@@ -66,7 +66,7 @@ def sweep(client: Any, stack: str, age: float = 60) -> None:
     left = [c for c in client.containers(all=True, filters={"label": marks, "status": ["created", "exited"]}) if c["Labels"][labels.HELPER] != "lock"]
     if not left:
         return
-    now = datetime.fromisoformat(f"{client.info()['SystemTime'][:19]}+00:00").timestamp()
+    now = nanoseconds(client.info()["SystemTime"]) // NANO
     for entry in left:
         if now - entry["Created"] > age:
             with suppress(APIError):  # its own run removes it this very moment

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import audit, labels
 from ..model.errors import Busy, Conflict, EngineError
+from ..model.logs import NANO, nanoseconds
 from ..model.text import _
 from . import keeper, trail
 from .lifeline import Lifeline
@@ -92,8 +93,8 @@ def look(client: APIClient, stack: str) -> Held | None:
 
 
 def _moment(text: str) -> datetime:
-    """The engine's time, to the second."""
-    return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc)
+    """The engine's time, to the second. It tells that of its clock with the zone that it is in."""
+    return datetime.fromtimestamp(nanoseconds(text) // NANO, timezone.utc)
 
 
 def busy(client: APIClient, held: Held) -> Busy:

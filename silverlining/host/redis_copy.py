@@ -13,6 +13,7 @@ from ..model import labels
 from ..model.errors import Unhealthy
 from ..model.text import _
 from .exec import demand, execute, last_lines, pause
+from .helpers import sweep
 from .observe import redis_fields
 
 NAME = "redis.rdb"
@@ -75,7 +76,7 @@ def opened(client: Any, stack: str, image: str, rdb: IO[bytes], size: int, deadl
     """Opens an RDB of `size` bytes in a helper container of the Redis `image`, which goes afterwards. Raises Unhealthy if Redis can't read it."""
     from docker.types import Mount
 
-    _clear(client, stack)
+    sweep(client, stack)
     secrets = Mount("/secrets", f"{stack}-secrets", type="volume", read_only=True)
     config = client.create_host_config(network_mode=network, mounts=[secrets], cap_drop=["ALL"], security_opt=["no-new-privileges"])
     made = client.create_container(
@@ -94,13 +95,6 @@ def opened(client: Any, stack: str, image: str, rdb: IO[bytes], size: int, deadl
         yield Copy(client, made["Id"], network)
     finally:
         client.remove_container(made["Id"], force=True, v=True)
-
-
-def _clear(client: Any, stack: str) -> None:
-    """What a run that was killed has left, once it has ended."""
-    marks = [f"{labels.STACK}={stack}", f"{labels.HELPER}={HELPER}"]
-    for entry in client.containers(all=True, filters={"label": marks, "status": "exited"}):
-        client.remove_container(entry["Id"], v=True)
 
 
 def _tar(rdb: IO[bytes], size: int) -> Iterator[bytes]:

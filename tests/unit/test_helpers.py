@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from silverlining.host.helpers import sweep
@@ -26,7 +26,8 @@ class Engine:
         return self.there
 
     def info(self) -> dict[str, str]:
-        return {"SystemTime": NOW.isoformat().replace("+00:00", ".123456789Z")}
+        # An engine tells its clock in its own zone.
+        return {"SystemTime": NOW.astimezone(timezone(timedelta(hours=2))).strftime("%Y-%m-%dT%H:%M:%S.123456789+02:00")}
 
     def remove_container(self, name: str, v: bool) -> None:
         self.gone.append(name)

@@ -65,7 +65,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "app.workers": ("2", 2),
     "app.threads": ("8", 8),
     "app.cpus": ("0.5", 0.5),
-    "app.allowed_hosts": ("['a.example', \"b.example\"]", ["a.example", "b.example"]),
+    "app.allowed_hosts": ("a.example, b.example", ["a.example", "b.example"]),
     "app.redis_deadline": ("4", 4.0),
     "haproxy.maxconn": ("99", 99),
     "haproxy.check": ("0.5", 0.5),
@@ -212,3 +212,8 @@ def test_the_file_is_read_from_the_directory(tmp_path: Any) -> None:
     (tmp_path / "silverlining.yaml").write_text("silverlining: [\n")
     with pytest.raises(SettingsError, match=r"silverlining\.yaml"):
         read_settings({}, tmp_path, {})
+
+
+@pytest.mark.parametrize("text", ["[a.example, b.example]", "['a.example', \"b.example\"]"])
+def test_a_list_may_be_written_as_in_the_file(text: str) -> None:
+    assert load(EXAMPLE, flags={"app.allowed_hosts": text}).app.allowed_hosts == ["a.example", "b.example"]

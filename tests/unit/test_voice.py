@@ -80,6 +80,15 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         voice.data("three")
 
 
+def test_another_error_of_the_stream_is_one() -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(9, "Bad file descriptor")
+
+    with pytest.raises(OSError, match="Bad file"):
+        Voice(Broken()).write("x")
+
+
 def test_a_full_disk_is_told_as_to_a_person() -> None:
     with open("/dev/full", "w") as stream, pytest.raises(SilverliningError, match="output can't be written: No space left"):
         Voice(stream).write("x")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.errors import EngineError, FileRefused
 from ..model.images import split_reference
 from ..model.text import _
+from .packing import for_way_to
 from .sealed import CHUNK, Sealed, Writer, open_sealed
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def load(api: APIClient, bundle: Bundle, names: Mapping[str, str], report: Repor
     refuse_foreign(bundle, architecture(api))
     total = bundle.sealed.size
     bundle.sealed.check(lambda done: (checked or report)(done, total))
-    load_stream(api, bundle.sealed.payload(lambda done: report(done, total)))
+    load_stream(api, for_way_to(api, bundle.sealed.payload(lambda done: report(done, total))))
     there = {tag for entry in api.images() for tag in entry.get("RepoTags") or []}
     for theirs, ours in names.items():
         if theirs in there and ours not in there:

@@ -1,43 +1,32 @@
-"""Packs a stream on its way to an engine, in what the engine unpacks by itself."""
+"""Packs a stream on its way to an engine, in what the engine unpacks by itself.
+
+By gzip, though engines from 23 on know zstd, too: one that stops reading a zstd stream before its end, because its disk is full or because
+what sends it is interrupted, may end with all that runs under it. The thread that unpacks goes on and finds its buffer gone (nil pointer in
+klauspost/compress/zstd under moby's DecompressStream, seen with 26.1.5).
+"""
 
 from __future__ import annotations
 
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-ZSTD_API = (1, 42)  # Engine 23. Earlier ones call zstd an invalid tar.
-LEVEL = 3
 GZIP, STORED, FAST = 31, 0, 1  # zlib's window with a gzip header, and two of its levels
 BLOCK = 1 << 18
 WORKERS = min(4, os.cpu_count() or 1)
 
-Packing = Callable[[Iterable[bytes]], Iterator[bytes]]
 
+def for_way_to(api: APIClient, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """`pieces` as they are to an engine on this machine, packed to any other."""
+    from docker.transport import UnixHTTPAdapter
 
-def packing_for(api: APIClient) -> Packing:
-    """How to pack what `api`'s engine is to load."""
-    major, _dot, minor = api.api_version.partition(".")
-    return zstandard if (int(major), int(minor)) >= ZSTD_API else gzipped
-
-
-def zstandard(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """`pieces` as one zstd frame, packed by several threads."""
-    from backports import zstd
-
-    parameter = zstd.CompressionParameter
-    options: dict[int, int] = {parameter.compression_level: LEVEL, parameter.checksum_flag: 1, parameter.nb_workers: WORKERS}
-    packer = zstd.ZstdCompressor(options=options)
-    for piece in pieces:
-        if out := packer.compress(piece):
-            yield out
-    yield packer.flush()
+    return iter(pieces) if isinstance(api.get_adapter(api.base_url), UnixHTTPAdapter) else gzipped(pieces)
 
 
 def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from ..model.images import IMAGE_LABEL
 from ..model.text import _
 from .bundle import NotTaken, architecture, load_stream, saved
 from .imagetar import blob_layers, chain_ids, leave_out
-from .packing import packing_for
+from .packing import gzipped
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -77,7 +77,6 @@ def stream(here: APIClient, there: APIClient, references: Sequence[str], report:
     unneeded = unneeded_layers(chains, layers_of(there))
     with _of_source():
         blobs = blob_layers(saved(here, references)) if unneeded and _containerd(here.info()) else {}
-    packing = packing_for(there)
     sent = 0
 
     def send(leaving: frozenset[str]) -> None:
@@ -89,7 +88,7 @@ def stream(here: APIClient, there: APIClient, references: Sequence[str], report:
                 report(sent)
 
         tar = saved(here, references)
-        load_stream(there, counted(packing(_guarded(leave_out(tar, chains, leaving, blobs) if leaving else tar))))
+        load_stream(there, counted(gzipped(_guarded(leave_out(tar, chains, leaving, blobs) if leaving else tar))))
 
     try:
         send(unneeded)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from docker.transport import UnixHTTPAdapter
 
 from silverlining.host import bundle as bundles
 from silverlining.host.bundle import Bundle, Entry
@@ -32,6 +33,11 @@ class Saving(Engine):
 
     def version(self) -> dict[str, str]:
         return {"Arch": self.arch}
+
+    base_url = "http+docker://localhost"
+
+    def get_adapter(self, url: str) -> UnixHTTPAdapter:
+        return UnixHTTPAdapter("http+unix:///run/docker.sock")
 
     def _url(self, path: str) -> str:
         return path

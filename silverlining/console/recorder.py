@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..model.recording import Said
-from .voice import Voice, columns, shortened
+from .tables import columns
+from .voice import Voice, shortened
 
 
 class Recorder(Voice):

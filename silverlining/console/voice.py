@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from ..model.errors import SilverliningError
 from ..model.text import _
+from .tables import columns, fitted
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -151,10 +152,10 @@ class Voice:
             self.write(f"    {line}")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> None:
-        """Rows in columns under a heading."""
+        """Rows in columns under a heading; on a terminal no wider than that as far as the last column goes."""
         if not rows:
             return
-        first, *others = columns((head, *rows))
+        first, *others = fitted((head, *rows), self.width - len(indent)) if self.terminal else columns((head, *rows))
         self.write(self.styled(indent + first, "dim"))
         for line in others:
             self.write(indent + line)
@@ -179,12 +180,6 @@ def shortened(text: str, most: int) -> list[str]:
     """The lines of a text without a terminal's codes; where they are more than `most`, those in the middle are left out, and a line says so."""
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()
     return lines if len(lines) <= most else [*lines[: most - 5], f"… {len(lines) - most + 1} lines …", *lines[-4:]]
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines whose cells stand below each other."""
-    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def folded(line: str, width: int) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from ..model.errors import SilverliningError
 from ..model.text import _
+from .fold import fold
 from .tables import columns, fitted
 
 if TYPE_CHECKING:
@@ -133,23 +134,25 @@ class Voice:
 
     def ok(self, text: str) -> None:
         """Something that holds."""
-        self.write("  " + self.styled("✓", "ok") + f" {self.named(text)}")
+        self._marked("✓", "ok", text)
 
     def fail(self, text: str) -> None:
         """Something that doesn't hold."""
-        self.write("  " + self.styled("✗", "fail") + f" {self.named(text)}")
+        self._marked("✗", "fail", text)
 
     def warn(self, text: str) -> None:
         """Something that could be better."""
-        self.write("  " + self.styled("!", "command") + f" {self.named(text)}")
+        self._marked("!", "command", text)
 
     def note(self, text: str) -> None:
         """Something to look at."""
-        text = self.named(text)
-        wrapped = (textwrap.wrap(text, self.width - 4, break_on_hyphens=False) if self.terminal else [text]) or [""]
-        self.write("  " + self.styled("→", "note") + f" {wrapped[0]}")
-        for line in wrapped[1:]:
-            self.write(f"    {line}")
+        self._marked("→", "note", text)
+
+    def _marked(self, mark: str, style: str, text: str) -> None:
+        """A line with a mark in front; on a terminal what is too long goes on under the text's beginning."""
+        line = f"  {self.styled(mark, style)} {self.named(text)}"
+        for part in fold(line, self.width) if self.terminal else [line]:
+            self.write(part)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> None:
         """Rows in columns under a heading; on a terminal no wider than that as far as the last column goes."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from docker import APIClient
 
+from tests.engine.course import Run, until
+
 from .course import RemoteCourse, nothing_here
 
 pytestmark = pytest.mark.timeout(900)
+FAILED = "failed: nobody.invalid: no address is known by this name"
 
 
 @pytest.fixture
@@ -26,12 +31,25 @@ def results(text: str) -> dict[str, str]:
     return {line.split()[0]: " ".join(line.split()[2:]) for line in text.partition("\nHosts\n")[2].splitlines()[1:]}
 
 
+def test_ctrl_c_ends_both(both: RemoteCourse, shop1: RemoteCourse, shop2: RemoteCourse, tmp_path: Path) -> None:
+    """Both are told, let their lock go and say so; the next run of one goes on from what stands there."""
+    run = Run(both, tmp_path / "log", "deploy-all", "--yes")
+    until(lambda: (shop1.mine() and shop2.mine()) or run.process.poll() is not None, "both begin", 90)
+    run.signal(signal.SIGINT)
+    said = run.fails(40)
+    assert results(said) == {"shop1": "interrupted", "nobody.invalid": FAILED, "shop2": "interrupted"}, said
+    for course in (shop1, shop2):
+        until(lambda course=course: not course.host.sessions(), "no connection stands")  # type: ignore[misc]
+        assert not course.client.containers(filters={"name": f"{course.stack}-lock"}), "the lock is free"
+    shop1.run("step03-redis", "--yes", "--quick")
+    shop1.must_be_green()
+
+
 def test_a_stack_on_each(both: RemoteCourse, shop1: RemoteCourse, shop2: RemoteCourse, local_engine: APIClient) -> None:
     """One that fails stops no other; a check of both is one JSON object; what would have to ask is refused with a hint; nothing happens here."""
-    failed = "failed: nobody.invalid: no address is known by this name"
     with nothing_here(local_engine):
         done = both.invoke("deploy-all")
-        assert results(done.stdout) == {"shop1": "done", "nobody.invalid": failed, "shop2": "done"}, done.stdout + done.stderr
+        assert results(done.stdout) == {"shop1": "done", "nobody.invalid": FAILED, "shop2": "done"}, done.stdout + done.stderr
         assert done.returncode == 1 and "Traceback" not in done.stderr
         for course in (shop1, shop2):
             assert course.ids()
@@ -43,5 +61,5 @@ def test_a_stack_on_each(both: RemoteCourse, shop1: RemoteCourse, shop2: RemoteC
         assert done.returncode == 1 and done.stderr.count("add --yes to go on") == 2
         assert [course.ids() for course in (shop1, shop2)] == before
         done = both.invoke("teardown", "--yes", "--volumes")
-        assert results(done.stdout) == {"shop1": "done", "nobody.invalid": failed, "shop2": "done"}
+        assert results(done.stdout) == {"shop1": "done", "nobody.invalid": FAILED, "shop2": "done"}
         assert not shop1.ids() and not shop2.ids()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,17 @@ from .key_server import PASSWORD, USER, Server, new_key, write_key
 STRICT = read_settings({}, environ={})
 ACCEPTING = read_settings({"ssh.accept_new_host_key": "true"}, environ={})
 HOST_KEY, NEW_KEY, RSA_KEY = new_key(), new_key(), new_key("rsa")
+
+RELAY = """
+import os, socket, sys, threading
+far = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def up():
+    while data := os.read(0, 65536):
+        far.sendall(data)
+threading.Thread(target=up, daemon=True).start()
+while data := far.recv(65536):
+    os.write(1, data)
+"""
 
 
 class Home:
@@ -238,6 +250,19 @@ def test_a_gateway_that_lets_nobody_in_is_named(home: Home) -> None:
 def test_a_proxy_command_that_leads_nowhere(home: Home, command: str) -> None:
     home.host("inner", home.serve(), f"ProxyCommand {command}", "ConnectTimeout 1")
     refused(HostUnreachable, home.connection("inner"), "ProxyCommand", command.split(" ")[0])
+
+
+def test_a_proxy_command_is_a_way(home: Home, tmp_path: Path) -> None:
+    """Its tokens are filled in, the host's key is judged as ever, and bytes go both ways."""
+    relay = tmp_path / "relay.py"
+    relay.write_text(RELAY)
+    server = home.serve()
+    home.host("inner", server, f"ProxyCommand {sys.executable} {relay} %h %p")
+    refused(HostKeyRefused, home.connection("inner"), HOST_KEY.fingerprint)
+    connection = home.connection("inner")
+    assert len(open_connection(connection, ACCEPTING)) == 1 and connection.is_connected
+    assert connection.transport.is_authenticated() and server.tried[-1] == USER
+    connection.close()
 
 
 # ---- the way there

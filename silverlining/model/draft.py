@@ -113,8 +113,7 @@ class Draft:
 
     def _replacement(self, old: SeenContainer, c: Container, why: str) -> Replace:
         """A port that the world sees stays with its container: new connections to it wait until the new one is there."""
-        public = tuple(outside for address, outside, _inside in c.ports if not address and outside in old.ports and old.running)
-        return Replace(old, c, why=why, hold=Hold(self.stack.name, self.stack.tools.reference, public) if public else None)
+        return Replace(old, c, why=why, hold=Hold.while_replaced(self.stack, c, old))
 
     def _well(self, old: SeenContainer) -> bool:
         """Whether it serves now. A Redis or Sentinel that answered does, whatever Docker's last health check, seconds ago, has noted."""

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .observed import SeenContainer
+    from .stack import Container, Stack
 
 SECONDS = 60
 
@@ -14,6 +19,12 @@ class Hold:
     stack: str
     tools: str
     ports: tuple[int, ...]
+
+    @classmethod
+    def while_replaced(cls, stack: Stack, c: Container, old: SeenContainer) -> Hold | None:
+        """The ports that the world sees and that `old` serves now, `c` afterwards; None where there are none."""
+        public = tuple(outside for address, outside, _inside in c.ports if not address and outside in old.ports and old.running)
+        return cls(stack.name, stack.tools.reference, public) if public else None
 
     @property
     def table(self) -> str:

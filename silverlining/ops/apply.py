@@ -139,9 +139,9 @@ class Applier:
             self.remove(old.id or old.name)
             self.run(c, report)
             if c.service == "haproxy":
-                self._await_servers(c.name, report)
+                self.await_servers(c.name, report)
 
-    def _await_servers(self, haproxy: str, report: Report) -> None:
+    def await_servers(self, haproxy: str, report: Report) -> None:
         """A new HAProxy that gets its servers from etcd is healthy before it has them: requests that came now would be refused."""
         report(_("waiting for its servers"))
         end = time.monotonic() + min(self.deadline, SERVERS_WITHIN)

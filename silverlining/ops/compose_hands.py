@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ..host.compose import Compose, file_path
 from ..host.exec import execute, pause
 from ..model import actions as do
-from ..model.commands import docker, line, remove, run
+from ..model.commands import docker, line, nft, remove, run
 from ..model.compose import FILE, SCRIPT, settle, specs, stands
 from ..model.errors import SilverliningError, Unhealthy
+from ..model.hold import Hold
 from ..model.observed import Observed, SeenContainer
 from ..model.service import SECRETS
 from ..model.stack import Container, Stack
@@ -22,6 +24,7 @@ from ..model.text import _
 from .apply import Applier
 from .compose_redis import mend_redis, role_to_anchor
 from .desk import Desk
+from .hold import held
 
 GUEST = "-leaving"
 APP, PROXY = "ping-app", "haproxy"
@@ -127,6 +130,21 @@ class Hands:
                 self.show(argv)
             if not self.dry:
                 self.applier.remove(name)
+
+    @contextmanager
+    def holding(self, c: Container) -> Iterator[None]:
+        """Inside the block new connections to the public port of the container that is exchanged for `c` wait, as far as the host can do that."""
+        old = next((one for one in self.seen.containers if one.service == c.service and one.running), None)
+        hold = Hold.while_replaced(self.stack, c, old) if old else None
+        if not hold:
+            yield
+            return
+        if not self.show(nft(hold, hold.begin)):
+            yield
+        else:
+            with held(self.client, hold):
+                yield
+        self.show(nft(hold, hold.end))
 
     def ready(self, containers: Iterable[Container]) -> None:
         """Asks each one's own health check, sooner than Docker does."""

@@ -82,21 +82,25 @@ class Swap(Hands):
         self.discard(guests)
 
     def proxy(self) -> None:
-        """The gap is one stop and one start: Compose has made its container before ours stops."""
+        """Compose has made its container before ours stops; new connections wait from then on until the new one has its servers."""
         if not self.changes(PROXY):
             return
-        name = self.stack.of(PROXY)[0].name
+        proxy = self.stack.of(PROXY)[0]
         old = [self.step_aside(c) for c in self.ours if c.service == PROXY]
         if old:
             self.compose("up", "--no-start", PROXY)
-            self.show(docker("stop", *old))
-            if self.show(docker("start", name)):
-                for one in old:
-                    self.client.stop(one)
-                self.client.start(name)
-        else:
-            self.compose("up", "-d", PROXY)
-        self.ready(self.stack.of(PROXY))
+        with self.holding(proxy):
+            if not old:
+                self.compose("up", "-d", PROXY)
+            else:
+                self.show(docker("stop", *old))
+                if self.show(docker("start", proxy.name)):
+                    for one in old:
+                        self.client.stop(one)
+                    self.client.start(proxy.name)
+            self.ready((proxy,))
+            if not self.dry:
+                self.applier.await_servers(proxy.name, self.quiet)
         self.discard(old)
 
     def thin_out(self) -> None:

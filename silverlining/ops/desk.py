@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..console.voice import Voice
 from ..host.host import ROOT, host_of
@@ -18,6 +19,9 @@ from ..model.settings import Settings, load
 from ..model.stack import Code, Container, ImageRef, Stack, resolve, template_variables
 from ..model.text import _
 from ..model.topology import Topology
+
+if TYPE_CHECKING:
+    from ..host.lock import Lock
 
 
 def read_settings(flags: Mapping[str, str], directory: Path = ROOT, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -68,6 +72,9 @@ class Desk:
         self.quick = quick
         self.json = json
         self.scaling: tuple[Mapping[str, int], Mapping[str, int]] | None = None
+        # Of ops/lock.py: what lets go of a lock that is kept, and that lock.
+        self.kept: ExitStack | None = None
+        self.held: Lock | None = None
 
     def counted(self, scaled: Mapping[str, int]) -> Desk:
         """A desk at which these counts stand in for the settings': to look at a host that was scaled as what it was scaled to."""

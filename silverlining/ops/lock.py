@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from ..host.checkout import commit
@@ -14,8 +16,34 @@ if TYPE_CHECKING:
     from ..host.lock import Lock
 
 
-def lock(desk: Desk, tools: ImageRef) -> Lock:
-    """The stack's lock: one writer at a time, and a line in the trail for each. What is changed is told to its `count`."""
+@contextmanager
+def lock(desk: Desk, tools: ImageRef) -> Iterator[Lock]:
+    """The stack's lock: one writer at a time, and a line in the trail for each. What is changed is told to its `count`. Raises Busy.
+
+    Inside of `keeping` it is the one that was taken there first, and isn't let go of at the end of this block.
+    """
+    if desk.kept is None:
+        with new_lock(desk, tools) as held:
+            yield held
+        return
+    if desk.held is None:
+        desk.held = desk.kept.enter_context(new_lock(desk, tools))
+    desk.held.check()
+    yield desk.held
+
+
+@contextmanager
+def keeping(desk: Desk) -> Iterator[None]:
+    """A lock that is taken inside is held to the end of the block: a lesson's proofs stop servers, and nobody should mend them meanwhile."""
+    try:
+        with ExitStack() as desk.kept:
+            yield
+    finally:
+        desk.kept = desk.held = None
+
+
+def new_lock(desk: Desk, tools: ImageRef) -> Lock:
+    """A lock that isn't taken yet."""
     from ..host.helpers import sweep
     from ..host.lock import Lock
 

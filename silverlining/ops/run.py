@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import steps
 
 from ..model.errors import EngineError, SilverliningError
@@ -16,6 +18,7 @@ from .converge import Outcome, converge
 from .desk import Desk
 from .install import ensure_engine
 from .lesson import placeholders, play, say, tell
+from .lock import keeping, lock
 from .open import way_in
 from .position import find
 from .scene import Scene
@@ -35,12 +38,16 @@ def run_step(desk: Desk, name: str) -> None:
     engine = ensure_engine(desk)
     if not engine:
         return
-    outcome = bring_about(desk, topology)
-    if outcome.dry:
-        return
-    scene = Scene(desk, outcome.stack)
-    if not desk.quick and (desk.play or name == "step00-install" or _is_new(outcome)):
-        play(scene, lesson, placeholders(scene))
+    with keeping(desk):
+        outcome = bring_about(desk, topology)
+        if outcome.dry:
+            return
+        scene = Scene(desk, outcome.stack)
+        played = not desk.quick and (desk.play or name == "step00-install" or _is_new(outcome))
+        if played:
+            with lock(desk, outcome.stack.tools) if outcome.stack.containers else nullcontext():
+                play(scene, lesson, placeholders(scene))
+    if played:
         if name == "step00-install" and engine == "there" and not outcome.plan:
             desk.voice.note(_("nothing to do: the engine was there already, and nothing else stands"))
     elif outcome.plan:

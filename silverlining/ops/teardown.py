@@ -15,7 +15,7 @@ from ..model.images import IMAGE_LABEL
 from ..model.stack import ImageRef
 from ..model.text import _, _n
 from .desk import Desk
-from .lock import lock
+from .lock import new_lock
 
 
 def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
@@ -55,7 +55,7 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         return
     desk.confirm(_("teardown removes what stands"))
     tools = desk.store.plan_for(("tools",))["tools"]
-    alone = lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)) if tools.rung == "present" else None
+    alone = new_lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)) if tools.rung == "present" else None
     with alone or nullcontext():
         still_ours = alone.check if alone else lambda: None
         if not volumes:

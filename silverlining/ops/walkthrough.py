@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import steps
@@ -21,6 +22,7 @@ from .desk import Desk
 from .faults import explain as explain_fault
 from .install import ensure_engine, missing_engine
 from .lesson import placeholders, play_act
+from .lock import lock
 from .position import find
 from .rehearse import rehearse
 from .run import bring_about, known
@@ -159,7 +161,9 @@ class Walk:
         self.pages.begin(place, act.title)
         scene = Scene(self.desk, self.stack)
         before = scene.observe()
-        play_act(scene, act, placeholders(scene))
+        # What proves something stops and pauses what serves.
+        with lock(self.desk, self.stack.tools) if act.proofs else nullcontext():
+            play_act(scene, act, placeholders(scene))
         difference = compare(before, self.desk.observe())
         if difference.changes or self.screen.fits(2):
             self.screen.write()

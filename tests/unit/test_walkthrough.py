@@ -48,6 +48,7 @@ class Room:
     def __init__(self, step: str, terminal: bool = True) -> None:
         self.step, self.deeds, self.pages = step, [], []  # type: ignore[var-annotated]
         self.fail: list[Exception] = []
+        self.locked = 0
         stream = Terminal() if terminal else io.StringIO()
         self.screen = Screen(stream, paged=terminal)
         engine = SimpleNamespace(version="29", endpoint="unix:///x", origin="here", notes=())
@@ -91,6 +92,11 @@ class Room:
             raise self.fail.pop(0)
         self.screen.ok(f"said of {act.title}")
 
+    @contextmanager
+    def lock(self, desk: Any, tools: Any) -> Iterator[None]:
+        self.locked += 1
+        yield
+
     def shell(self, desk: Any, name: str) -> int:
         self.deeds.append(f"shell {name}")
         if self.fail:
@@ -122,6 +128,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Any:
             "missing_images": lambda desk, topology: [],
             "placeholders": lambda scene: {},
             "Scene": lambda desk, stack: SimpleNamespace(observe=room.observe),
+            "lock": room.lock,
             "missing_engine": lambda desk: "",
         }.items():
             for home in (ours, walk_pages):
@@ -138,6 +145,8 @@ TITLES = {name: [act.title for act in steps.load(name).LESSON.acts] for name in 
 def test_forwards_through_two_steps(at: Any) -> None:
     room = at("step01-nginx")
     deeds = room.walk("step02-django", "." * (2 * (2 + 3)), end="step03-redis")
+    acts = [act for name in ("step02-django", "step03-redis") for act in steps.load(name).LESSON.acts]
+    assert 0 < room.locked == sum(bool(act.proofs) for act in acts) < len(acts), "what proves something has the host to itself"
     assert deeds == ["step02-django", *TITLES["step02-django"], "step03-redis", *TITLES["step03-redis"]]
     assert "This is the end: step03-redis stands." in room.text
     opening, stands, first = room.pages[:3]

@@ -101,15 +101,16 @@ def test_registration_follows_a_scale_and_the_step_goes_back_to_its_numbers(cour
     stands_by_compose(course)
 
 
-def test_an_edit_of_the_app_loses_no_request(course: Course) -> None:
+def test_an_edit_of_the_app_and_of_haproxy_loses_no_request(course: Course) -> None:
     before = course.ids()
     course.edit("conf/gunicorn.conf.py.j2", "keepalive = 75", "keepalive = 76")
+    course.edit("conf/haproxy.cfg.j2", "timeout queue 10s", "timeout queue 11s")
     with course.load() as load:
         until(lambda: len(load.numbers) > 50, "the load runs")
         course.run("step09-compose")
     load.must_be_whole()
-    apps = {course.name("ping-app", n) for n in (1, 2, 3)}
-    assert apps <= course.changed(before) <= {*apps, course.name("secrets")}
+    edited = {course.name("haproxy"), *(course.name("ping-app", n) for n in (1, 2, 3))}
+    assert edited <= course.changed(before) <= {*edited, course.name("secrets")}
     stands_by_compose(course)
 
 

@@ -89,6 +89,8 @@ def test_a_host_without_a_network_gets_all_from_the_bundle(root: Path) -> None:
     got = by_bundle(root, here, seen).resolve(NAMES)
     assert {one.rung for one in got.values()} == {"bundle"} and not here.pulls and not here.builds
     assert [(progress.image, progress.state) for progress in seen if progress.rung == "bundle"][-1] == ("all.bundle", "done")
+    steps = [progress.step for progress in seen if progress.rung == "bundle"]
+    assert steps[0].startswith("checking it: ") and " %" in steps[0] and "the engine unpacks it" in steps
     again = by_bundle(root, here, path="gone.bundle").resolve(NAMES)
     assert {one.rung for one in again.values()} == {"present"} and here.sent
 

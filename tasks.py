@@ -198,7 +198,7 @@ def bench(desk: Desk, runs: str = "5", cold: bool = True) -> None:
     dry="say what would be done and change nothing",
 )
 def docs(desk: Desk, record: bool = False, step: str = "") -> None:
-    """Write the pages of the course from the lessons and recorded runs.
+    """Write the pages and pictures of the course from the lessons and recorded runs.
 
     Example: invoke docs --record --step step05-sentinel
     """

@@ -151,12 +151,14 @@ class Voice:
             self.write(part)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> None:
-        """Rows in columns under a heading; on a terminal no wider than that as far as the last column goes."""
+        """Rows in columns under a heading; on a terminal no wider than that."""
         if not rows:
             return
-        first, *others = fitted((head, *rows), self.width - len(indent)) if self.terminal else columns((head, *rows))
-        self.write(self.styled(indent + first, "dim"))
-        for line in others:
+        all_rows = (head, *rows)
+        heading, *others = fitted(all_rows, self.width - len(indent)) if self.terminal else [[line] for line in columns(all_rows)]
+        for line in heading:
+            self.write(self.styled(indent + line, "dim"))
+        for line in (line for row in others for line in row):
             self.write(indent + line)
 
     def ask(self, question: str) -> bool:

@@ -265,7 +265,7 @@ def calls(text: str) -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("path", TEXTS, ids=NAMES)
 def test_every_task_that_is_named_is_there(path: Path) -> None:
     contexts = tasks.namespace.to_contexts()
-    known = {name: {flag for flag in context.flags if flag.startswith("--")} for context in contexts for name in (context.name, *context.aliases)}
+    known = {name: {*context.flags, *context.inverse_flags} for context in contexts for name in (context.name, *context.aliases)}
     for name, flags in calls(path.read_text(encoding="utf-8")):
         assert name in known, f"{path.relative_to(ROOT)}: invoke {name}"
         wrong = set(flags) - known.get(name, set(flags)) - {"--help"}

@@ -1,4 +1,4 @@
-"""Writes the pages of the course from steps/ and docs/recorded/; records the lessons on a real engine."""
+"""Writes the pages and pictures of the course from steps/ and docs/recorded/; records the lessons on a real engine."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from ..model.recording import RecordedAct, Recording, leaks, recorded, stale
 from ..model.stack import Code, ImageRef, Stack, count_of, resolve
 from ..model.text import _
 from .desk import Desk, read_settings
+from .picture import for_docs
 from .run import bring_about, known
 
 DOCS = ROOT / "docs"
@@ -43,11 +44,12 @@ def docs(desk: Desk, record: bool = False, step: str = "") -> None:
         record_lessons(desk, (known(step),) if step else steps.NAMES)
         if desk.dry:
             return
-    wanted = pages()
-    old = [path for path in sorted((DOCS / "steps").glob("*.md")) if path not in wanted]
+    wanted = pages() | {DOCS / "pictures" / name: text for name, text in for_docs().items()}
+    there = [*sorted((DOCS / "steps").glob("*.md")), *sorted((DOCS / "pictures").glob("*.svg"))]
+    old = [path for path in there if path not in wanted]
     new = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if not new and not old:
-        desk.voice.note(_("nothing to do: the pages are as steps/ and docs/recorded/ say"))
+        desk.voice.note(_("nothing to do: the pages and pictures are as steps/ and docs/recorded/ say"))
     if desk.dry:
         for path in (*new, *old):
             what = _("{path} would be written") if path in new else _("{path} would be removed")

@@ -6,6 +6,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ..model.lesson import Lesson
 from ..model.observed import Observed
 from ..model.plan import plan
 from ..model.pretend import standing
-from ..model.recording import RecordedAct, Recording, leaks, recorded, stale
+from ..model.recording import RecordedAct, Recording, Said, leaks, recorded, stale
 from ..model.stack import Code, ImageRef, Stack, count_of, resolve
 from ..model.text import _
 from .desk import Desk, read_settings
@@ -160,10 +161,15 @@ def _record(desk: Desk, recorder: Recorder, name: str) -> Recording:
         recorder.title(f"{number}/{len(lesson.acts)}  {act.title}")
         recorder.take()
         play_act(scene, act, words)
-        acts.append(recorded(act, [fill(text, words) for text in act.commands], fill(act.look, words), recorder.take()))
+        acts.append(recorded(act, [fill(text, words) for text in act.commands], fill(act.look, words), _without_checkout(recorder.take())))
     used = {word: words[word] for word in _words_of(lesson)}
     times = (round(stood - began, 1), round(time.monotonic() - stood, 1))
     return Recording(name, desk.host.engine.version, *times, used, tuple(acts))
+
+
+def _without_checkout(said: tuple[Said, ...]) -> tuple[Said, ...]:
+    """Commands that name the checkout, as somebody types them who stands in it."""
+    return tuple(replace(one, text=one.text.replace(f"{ROOT}/", "$PWD/")) if one.kind == "command" else one for one in said)
 
 
 def _bring_about(desk: Desk, name: str) -> Stack:

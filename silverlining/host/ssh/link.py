@@ -15,7 +15,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from paramiko import Message, Transport
+from paramiko import ChannelException, Message, Transport
 from paramiko.common import cMSG_CHANNEL_OPEN, cMSG_GLOBAL_REQUEST
 
 from ...model.errors import EngineError
@@ -76,7 +76,9 @@ class Link:
     def lost(self) -> LinkLost:
         """The error that says so, with the reason where one is known."""
         reason = self._watch.reason
-        if not reason and (error := self.transport.saved_exception):
+        error = self.transport.saved_exception
+        # A refused channel is kept there, too, however long ago that was: it has ended nothing.
+        if not reason and error and not isinstance(error, ChannelException):
             reason = getattr(error, "strerror", None) or str(error)
         return LinkLost(self.host, reason)
 
@@ -117,7 +119,8 @@ class Link:
             raise Refused(_("{host} doesn't run {command}: {error}").format(host=self.host, command=command, error=error)) from None
         made = self._socket("process", channel)
         if password is not None:
-            made.sendall(password.encode() + b"\n")
+            with suppress(BrokenPipeError):  # it has ended already: whoever reads gets the end, and its words say why
+                made.sendall(password.encode() + b"\n")
         return made
 
     def _session(self) -> OpenChannel:
@@ -128,13 +131,17 @@ class Link:
             time.sleep(SESSION_WAIT)
         return self._open("session", Message(), _("a command"))
 
-    def run(self, script: str, timeout: float = PATIENCE) -> tuple[int, str, str]:
+    def run(self, script: str, timeout: float = PATIENCE, given: bytes = b"") -> tuple[int, str, str]:
         """Runs a few lines of POSIX shell on the host, whatever the user's own shell; gives exit code, output and errors.
+
+        `given` is their standard input.
 
         Raises Refused, LinkLost, or TimeoutError when nothing comes for `timeout` seconds.
         """
         with self.process(f"sh -c {shlex.quote(script)}") as made:
             made.settimeout(timeout)
+            with suppress(BrokenPipeError):  # they have ended without reading it
+                made.sendall(given)
             made.shutdown(socket.SHUT_WR)
             output = b""
             while piece := made.recv(PACKET):

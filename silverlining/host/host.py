@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ class Host:
         self.context = _for_real(context)
         self.notes: list[str] = []  # what a person should be told about the way there
         self.tools = ""  # a reference of the image `tools`, where one is there: for what the host has no program of its own
+        self.written: dict[Path, str] = {}
 
     def close(self) -> None:
         """Ends what is open to the host."""
@@ -107,6 +108,24 @@ class Host:
 
     def await_end(self) -> None:
         """Waits until the connection to the host ends. Raises SilverliningError then."""
+
+    def write(self, path: Path, text: str) -> None:
+        """Writes a file of the checkout for this host, whole or not at all, and leaves it alone where it is right. Raises SilverliningError.
+
+        Runs on other hosts may write the same file meanwhile: `placed` goes by what was written here.
+        """
+        self.written[path] = text
+        made = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            if path.exists() and path.read_bytes() == text.encode():
+                return
+            made.write_bytes(text.encode())
+            made.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                made.unlink(missing_ok=True)
+            what = _("{path} can't be written: {why}").format(path=path, why=error.strerror or error)
+            raise SilverliningError(what, _("see whose the checkout is, and `df {place}`").format(place=path.parent)) from None
 
     def placed(self, path: Path) -> str:
         """How a command of the host's shell names a file of the checkout, which is there from now on. Raises SilverliningError."""

@@ -38,6 +38,7 @@ class SshHost(Host):
         self.settings = settings
         self.context = context
         self.tools = ""
+        self.written = {}
         self.notes: list[str] = []
         prepare(context, settings)
 
@@ -132,9 +133,12 @@ class SshHost(Host):
         self.link.check()
 
     def placed(self, path: Path) -> str:
-        """The file's own name: it is put where commands are run. One that isn't there yet is only named."""
-        if path.exists():
-            self._place.put(path.name, path.read_bytes())
+        """The file's own name: what was written for this host is put where commands are run. A file that was not is only named.
+
+        Not what stands in the checkout now: runs on several hosts share it, and each writes its own.
+        """
+        if path in self.written:
+            self._place.put(path.name, self.written[path].encode())
         return shlex.quote(path.name)
 
     def _reach(self, connection: HTTPConnection, address: str) -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model.errors import SilverliningError
+from ..model.errors import SilverliningError, TimedOut
 from ..model.settings import Settings
 from ..model.text import _
 
@@ -90,9 +90,17 @@ class Host:
 
         return parse_ss(self.shell("ss -Hltnp").stdout)
 
-    def shell(self, command: str, timeout: float = 60) -> Any:
-        """Runs a command line in the host's shell; gives Invoke's Result. Programs that talk to Docker are told the engine."""
-        return self.context.run(command, hide=True, warn=True, in_stream=False, env=dict(self.engine.environment), timeout=timeout)
+    def shell(self, command: str, timeout: float = 60, unbroken: bool = False) -> Any:
+        """Runs a command line in the host's shell; gives Invoke's Result. Programs that talk to Docker are told the engine.
+
+        `unbroken` says that it must not stop in its midst: over SSH it goes on even where the run ends. Raises TimedOut.
+        """
+        from invoke.exceptions import CommandTimedOut
+
+        try:
+            return self.context.run(command, hide=True, warn=True, in_stream=False, env=dict(self.engine.environment), timeout=timeout)
+        except CommandTimedOut:
+            raise TimedOut(command, timeout) from None
 
     def interact(self, command: list[str]) -> int:
         """Runs a program on the person's own terminal; gives its exit code. Raises SilverliningError where it isn't there."""

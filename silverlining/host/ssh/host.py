@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 import time
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...model.settings import Settings
 from ..host import PUBLIC, Host
-from ..install import as_root
 from .connect import open_connection, prepare, way
 from .place import Workplace
+from .shell import Shell, guarded, result
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -83,7 +82,7 @@ class SshHost(Host):
     @property
     def outside(self) -> Any:
         """The shell of the host as it is, without an engine."""
-        return self.link and self.context
+        return Shell(self.link)
 
     @cached_property
     def _place(self) -> Workplace:
@@ -98,25 +97,28 @@ class SshHost(Host):
             link.close()
         self.context.close()
 
-    def shell(self, command: str, timeout: float = 60) -> Any:
-        """Runs a command line on the host, as whoever may use the engine there; gives Invoke's Result. It runs where placed files are."""
-        exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in self.engine.environment.items())
-        lines = [PATHS, f"export PATH {exports}", *([_curl(self.tools)] if self.tools else [])]
+    def shell(self, command: str, timeout: float = 60, unbroken: bool = False) -> Any:
+        """Runs a command line on the host, as whoever may use the engine there; gives Invoke's Result. It runs where placed files are.
+
+        It is ended when the run or the connection is, but for one that is `unbroken`. Raises TimedOut, LinkLost, Refused.
+        """
+        lines = [PATHS, "export PATH", *([_curl(self.tools)] if self.tools else [])]
         if place := self.__dict__.get("_place"):
             lines.append(f"cd {shlex.quote(place.path)}")
-        line = f"sh -c {shlex.quote(chr(10).join([*lines, command]))}"
-        words = None
-        if self.engine.sudo:
-            line, words = as_root(line, self.password)
-        given = io.StringIO(words) if words else False
-        return self.context.run(line, hide=True, warn=True, dry=False, pty=False, in_stream=given, timeout=timeout)
+        argv = ["sh", "-c", "\n".join([*lines, command])]
+        line, given = guarded(argv, self.engine.environment, self.engine.sudo, self.password, unbroken)
+        return result(self.link, command, line, given, timeout)
 
     def interact(self, command: list[str]) -> int:
-        """Runs a program of the host on the person's own terminal; gives its exit code."""
+        """Runs a program of the host on the person's own terminal; gives its exit code. Raises LinkLost."""
         line = shlex.join(command)
         if self.engine.sudo:
             line = f"sudo {line}"  # it asks on this terminal, if it must
-        return int(self.context.run(line, hide=False, warn=True, dry=False, pty=True).exited)
+        # Fabric would log in anew where the connection has ended.
+        self.link.check()
+        code = int(self.context.run(line, hide=False, warn=True, dry=False, pty=True).exited)
+        self.link.check()
+        return code
 
     @contextmanager
     def forward(self, port: int) -> Iterator[int]:

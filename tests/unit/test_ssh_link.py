@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ from paramiko import Transport
 from paramiko.buffered_pipe import PipeTimeout
 
 from silverlining.host.ssh.channel import ChannelSocket, Inbox
+from silverlining.host.ssh.forward import Forward
 from silverlining.host.ssh.link import MISSED, Link, LinkLost, Refused, Watch
 
 from .ssh_server import Program, SshServer, served
@@ -250,6 +252,24 @@ def test_what_a_program_is_given(link: Link, host: SshServer) -> None:
     host.programs["wc"] = Program(real=True)
     code, said, _errors = link.run("wc -c", given=b"x" * 300_000)
     assert (code, said.strip()) == (0, "300000")
+
+
+@pytest.mark.parametrize("end", ("the host's", "ours"))
+def test_a_browser_that_stays_is_told_of_the_end(link: Link, host: SshServer, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """Ctrl-C of `open` closes the connection under a client that keeps its own: it gets an end, and nobody a traceback."""
+    failed: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    far: Any = SimpleNamespace(tcp=lambda name, port: link.unix("/echo"))
+    before = set(threading.enumerate())
+    with Forward(far, 0) as forward, socket.create_connection(("127.0.0.1", forward.port), timeout=10) as browser:
+        browser.sendall(b"page")
+        assert browser.recv(10) == b"page"
+        host.drop() if end == "the host's" else link.connection.close()
+        assert browser.recv(10) == b""
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert not failed
 
 
 # ---- what comes and isn't read yet

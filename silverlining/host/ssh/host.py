@@ -48,8 +48,10 @@ class SshHost(Host):
 
     @property
     def direct(self) -> bool:  # type: ignore[override]
-        """Whether its public ports are at `name` for whoever runs this: not behind a gateway, nor where only its sshd is carried here."""
-        return len(way(self.context)) == 1 and not self.name.startswith("127.") and self.name not in ("localhost", "::1")
+        """Whether its public ports are at `name` for whoever runs this: not where only its sshd is carried here, by whatever."""
+        if self.context.gateway:  # another host, or a ProxyCommand
+            return False
+        return not self.name.startswith("127.") and self.name not in ("localhost", "::1")
 
     @cached_property
     def link(self) -> Link:
@@ -95,7 +97,9 @@ class SshHost(Host):
             place.close()
         if link:
             link.close()
-        self.context.close()
+        # Fabric closes the host's connection only, and the next task on the line opens its own.
+        for one in reversed(way(self.context)):
+            one.close()
 
     def shell(self, command: str, timeout: float = 60, unbroken: bool = False) -> Any:
         """Runs a command line on the host, as whoever may use the engine there; gives Invoke's Result. It runs where placed files are.

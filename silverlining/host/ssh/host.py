@@ -10,9 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paramiko import ChannelException
+
 from ...model.settings import Settings
 from ..host import PUBLIC, Host
 from .connect import open_connection, prepare, way
+from .link import SESSION_TRIES, SESSION_WAIT
 from .place import Workplace
 from .shell import Shell, guarded, result
 
@@ -118,9 +121,17 @@ class SshHost(Host):
         line = shlex.join(command)
         if self.engine.sudo:
             line = f"sudo {line}"  # it asks on this terminal, if it must
-        # Fabric would log in anew where the connection has ended.
-        self.link.check()
-        code = int(self.context.run(line, hide=False, warn=True, dry=False, pty=True).exited)
+        for again in reversed(range(SESSION_TRIES)):
+            self.link.check()  # Fabric would log in anew where the connection has ended
+            try:
+                code = int(self.context.run(line, hide=False, warn=True, dry=False, pty=True).exited)
+            except ChannelException:
+                if not again:
+                    raise
+                self.link.make_room()
+                time.sleep(SESSION_WAIT)
+            else:
+                break
         self.link.check()
         return code
 

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,10 @@ class Refused(ConnectionRefusedError):
     """The host doesn't open a channel; as with a socket that nobody listens on, and sshd doesn't tell which it is."""
 
 
+class NoSession(Refused):
+    """The host opens no further session on this connection: sshd's MaxSessions."""
+
+
 class Link:
     """The sockets over one connection of Fabric's. It is opened if it isn't open; it can be used by many threads at once."""
 
@@ -57,6 +62,7 @@ class Link:
         self.connection = connection
         self.transport: Transport = connection.transport
         self.opened: Counter[str] = Counter()
+        self.spares: list[Callable[[], bool]] = []  # each ends a session that is kept for later, if it has one
         self._lock = threading.Lock()
         self._watch = Watch(self.transport)
         _tune(connection)
@@ -123,13 +129,21 @@ class Link:
                 made.sendall(password.encode() + b"\n")
         return made
 
+    def make_room(self) -> bool:
+        """Ends a session that is kept for later; gives whether there was one. sshd counts it for a moment more."""
+        return any(spare() for spare in self.spares)
+
     def _session(self) -> OpenChannel:
-        """A channel for a command. Tries again: sshd counts a session that has ended for a moment more."""
-        for _again in range(SESSION_TRIES - 1):
+        """A channel for a command. Tries again: another one is ended where it is only kept, and sshd counts an ended one for a moment more."""
+        for _again in range(SESSION_TRIES):
             with suppress(Refused):
                 return self._open("session", Message(), _("a command"))
+            self.make_room()
             time.sleep(SESSION_WAIT)
-        return self._open("session", Message(), _("a command"))
+        try:
+            return self._open("session", Message(), _("a command"))
+        except Refused as error:
+            raise NoSession(*error.args) from None
 
     def run(self, script: str, timeout: float = PATIENCE, given: bytes = b"") -> tuple[int, str, str]:
         """Runs a few lines of POSIX shell on the host, whatever the user's own shell; gives exit code, output and errors.

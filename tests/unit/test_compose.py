@@ -235,7 +235,7 @@ class FakeHost:
         self.engine = SimpleNamespace(endpoint="unix:///run/docker.sock")
         self.settings = SimpleNamespace(stack="silver")
 
-    def shell(self, command: str, timeout: float = 60) -> Any:
+    def shell(self, command: str, timeout: float = 60, unbroken: bool = False) -> Any:
         self.ran.append(command)
         found = next((text for start, text in self.answers.items() if start in command), None)
         return SimpleNamespace(ok=found is not None, stdout=found or "", stderr="" if found is not None else "not found", exited=0 if found else 127)

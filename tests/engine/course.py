@@ -136,11 +136,11 @@ class Course:
         assert (status["step"], status["exact"]) == (step, True), (status["step"], status["differences"])
 
     def must_stand_still(self, *words: str) -> str:
-        """A task that says that there is nothing to do, and leaves every container as it is."""
-        before = self.ids()
+        """A task that says that there is nothing to do, and leaves everything as it is: no container is restarted either."""
+        before = self.snapshot()
         text = self.run(*words)
         assert "nothing to do" in text, text[-3000:]
-        assert self.ids() == before
+        assert self.snapshot() == before
         return text
 
     # ---- what stands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import stat
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from docker import APIClient
 from silverlining.host.sealed import Writer, open_sealed
 
 from .course import Course, Run, own_stack, until
+from .test_failures import Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -129,6 +131,10 @@ def test_over_data_that_is_there_and_the_master_elsewhere(course: Course, tmp_pa
     stands, number = state(course)
     assert "add --yes" in course.fails("restore", str(path))
     assert "nothing was changed" in course.run("restore", str(path), "--dry")
+    terminal = Terminal(course, "restore", str(path))
+    terminal.read(lambda text: "[y/N]" in text)
+    os.write(terminal.main, b"n\n")
+    assert terminal.end() == 1 and "nothing was changed" in terminal.text and "Traceback" not in terminal.text
     assert state(course) == (stands, number) and "/late" in keys(course)
     with course.load() as load:
         until(lambda: len(load.hits) > 20, "hits")

@@ -15,6 +15,7 @@ from docker import APIClient
 from docker.errors import NotFound
 
 from .course import Course, Run, copy_checkout, own_stack, until
+from .load import get
 from .second import SecondEngine, needs_second_engine
 
 
@@ -111,17 +112,20 @@ def readable_copy(course: Course, place: Path) -> Course:
 
 
 def test_an_unhealthy_service_at_the_deadline(course: Course, tmp_path: Path) -> None:
-    """The app's code is mounted in step03: a copy of the checkout whose /healthz fails."""
+    """The app's code is mounted in step03: a copy of the checkout whose /healthz fails. Mended there, it serves at once, with no task run."""
     copy = readable_copy(course, tmp_path)
-    copy.edit(
-        "app/ping/views.py",
-        "def healthz(request: HttpRequest) -> HttpResponse:",
-        "def healthz(request: HttpRequest) -> HttpResponse:\n    raise OSError(7)\n\n\ndef other(request: HttpRequest) -> HttpResponse:",
-    )
+    right = "def healthz(request: HttpRequest) -> HttpResponse:"
+    wrong = f"{right}\n    raise OSError(7)\n\n\ndef other(request: HttpRequest) -> HttpResponse:"
+    copy.edit("app/ping/views.py", right, wrong)
     text = copy.fails("step03-redis", "--yes", SILVERLINING_DEADLINE="6")
     message = text[text.index("\n✗ ", text.index("Changes")) :]
     assert "sl-fail-django-1 is not healthy after 6 s" in message and "docker logs --tail 50 sl-fail-django-1" in message
     assert "OSError" in message, "its last log lines"
+    before, port = copy.snapshot(), copy.ports["app"]
+    assert get(port, "/healthz")[0] == 500
+    copy.edit("app/ping/views.py", wrong, right)
+    until(lambda: get(port, "/healthz")[0] == 200, "the edit shows", 20)
+    assert copy.hit() and copy.snapshot() == before
     must_go_on(course)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from .course import Course, copy_checkout, until
 
+WORKERS = "SILVERLINING_APP_WORKER_CLASS"
 # What is edited → (file, text, its replacement, the services that use it).
 EDITS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "code": ("app/ping/apps.py", "from ", "# an edit\nfrom ", ("ping-app",)),
@@ -18,19 +21,45 @@ EDITS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "sentinel": ("conf/sentinel.conf.j2", "daemonize no", "daemonize no\n# an edit", ("sentinel",)),
     "haproxy": ("conf/haproxy.cfg.j2", "timeout queue 10s", "timeout queue 11s", ("haproxy",)),
 }
+# These are only planned: what an edit replaces stands in the plan, and how it is replaced is seen by those above.
+PLANNED: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "supervisord": ("conf/supervisord.conf.j2", "startsecs=1", "startsecs=2", ("ping-app",)),
+    "haproxy.tmpl": ("conf/haproxy.tmpl.j2", "    server {{base", "    # an edit\n    server {{base", ("haproxy",)),
+    "confd.toml": ("conf/confd.toml.j2", '"0644"', '"0640"', ("haproxy",)),
+    "haproxy-supervisord": ("conf/haproxy-supervisord.conf.j2", "stopwaitsecs = 5", "stopwaitsecs = 6", ("haproxy",)),
+    "netdata": ("conf/netdata.conf.j2", "access = none", "access = off", ("netdata",)),
+}
 
 
 # step06 has its servers in its own configuration: what is drained there by HAProxy's socket is drained by etcd's keys in step08.
+# Its apps are gunicorn's own workers, which serve and stop otherwise than meinheld's.
 CASES = [("step06-haproxy", "code"), ("step06-haproxy", "haproxy"), *(("step08-netdata", edit) for edit in EDITS)]
 
 
+class Ground:
+    """What stands under the edits. It is brought up from a checkout without edits for another step, and after a test that failed."""
+
+    def __init__(self, course: Course, fresh: Callable[[], Path]) -> None:
+        self.course, self.fresh, self.step = course, fresh, ""
+
+    @contextmanager
+    def at(self, step: str) -> Iterator[None]:
+        """Inside the block the step stands, from a checkout that may be edited, with the settings that it stands with."""
+        self.course.settings |= {WORKERS: "gthread" if step == "step06-haproxy" else "meinheld"}
+        try:
+            if self.step != step:
+                self.course.checkout = copy_checkout(self.fresh())
+                self.course.run("deploy-all" if step == "step08-netdata" else step, "--yes")
+            self.step = ""
+            yield
+            self.step = step
+        finally:
+            del self.course.settings[WORKERS]
+
+
 @pytest.fixture(scope="module")
-def standing(course: Course, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A step that stands, from a checkout without edits."""
-    course.checkout = copy_checkout(tmp_path_factory.mktemp("fresh"))
-    step: str = request.param
-    course.run("deploy-all" if step == "step08-netdata" else step, "--yes")
-    return step
+def ground(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return Ground(course, lambda: tmp_path_factory.mktemp("fresh"))
 
 
 @contextmanager
@@ -53,24 +82,43 @@ def watched(course: Course, names: set[str]) -> Iterator[list[int]]:
         thread.join(10)
 
 
-@pytest.mark.parametrize(("standing", "edit"), CASES, indirect=["standing"])
-def test_an_edit_loses_no_request(course: Course, standing: str, edit: str) -> None:
+@pytest.mark.parametrize(("step", "edit"), CASES)
+def test_an_edit_loses_no_request(course: Course, ground: Ground, step: str, edit: str) -> None:
     """Under load, exactly the containers that use the file are replaced, one at a time; every request is answered, the numbers never fall."""
     path, old, new, services = EDITS[edit]
-    before = course.ids()
-    users = {name for name in before if name.removeprefix(f"{course.stack}-").rsplit("-", 1)[0] in services}
-    course.edit(path, old, new)
-    with course.load() as load, watched(course, users) as running:
-        until(lambda: len(load.numbers) > 50, "the load runs")
-        course.run("deploy-all" if standing == "step08-netdata" else standing, "--yes")
-        so_far = len(load.numbers)
-        until(lambda: len(load.numbers) > so_far + 50, "the load goes on")
-    print(f"{edit}: {len(load.hits)} requests, longest silence {load.gap():.2f} s")
-    assert course.changed(before) == users
-    assert min(running) >= len(users) - 1, "more than one was away at a time"
-    load.must_be_whole()
-    course.must_be_at(standing)
-    course.must_be_green()
+    with ground.at(step):
+        before, users = course.ids(), containers_of(course, services)
+        course.edit(path, old, new)
+        with course.load() as load, watched(course, users) as running:
+            until(lambda: len(load.numbers) > 50, "the load runs")
+            course.run("deploy-all" if step == "step08-netdata" else step, "--yes")
+            so_far = len(load.numbers)
+            until(lambda: len(load.numbers) > so_far + 50, "the load goes on")
+        print(f"{edit}: {len(load.hits)} requests, longest silence {load.gap():.2f} s")
+        assert course.changed(before) == users
+        assert min(running) >= len(users) - 1, "more than one was away at a time"
+        load.must_be_whole()
+        course.must_be_at(step)
+        course.must_be_green()
+        started = course.client.logs(course.name("ping-app")).decode()
+        assert ("ThreadWorker" in started) == (step == "step06-haproxy")
+
+
+@pytest.mark.parametrize("edit", PLANNED)
+def test_an_edit_is_planned_for_what_uses_it(course: Course, ground: Ground, edit: str) -> None:
+    """The plan has exactly the containers that use the file."""
+    path, old, new, services = PLANNED[edit]
+    with ground.at("step08-netdata"):
+        course.edit(path, old, new)
+        text = course.run("deploy-all", "--dry")
+        course.edit(path, new, old)
+        assert set(re.findall(r"docker run --detach --name (\S+)", text)) == containers_of(course, services)
+        assert set(re.findall(r"docker rm (\S+)", text)) == containers_of(course, services)
+
+
+def containers_of(course: Course, services: tuple[str, ...]) -> set[str]:
+    """The names of these services' containers."""
+    return {name for name in course.ids() if name.removeprefix(f"{course.stack}-").rsplit("-", 1)[0] in services}
 
 
 def pause(course: Course) -> None:
@@ -100,7 +148,12 @@ def lose_etcd(course: Course) -> None:
 
 def stop_confd(course: Course) -> None:
     """Nobody follows the keys any more."""
-    course.ask(course.name("haproxy"), "supervisorctl", "-c", "/etc/supervisord.conf", "stop", "confd")
+    supervisorctl(course, "stop", "confd")
+
+
+def supervisorctl(course: Course, *words: str) -> str:
+    """What the one that runs HAProxy and confd says."""
+    return course.ask(course.name("haproxy"), "supervisorctl", "-c", "/etc/supervisord.conf", *words)
 
 
 BREAKS: dict[str, tuple[Callable[[Course], None], str]] = {
@@ -114,19 +167,47 @@ BREAKS: dict[str, tuple[Callable[[Course], None], str]] = {
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_deploy_all_mends(course: Course, name: str) -> None:
-    """Broken before by `check`, green after `deploy-all`; nobody who was well is made anew, the counter goes on, and hits are answered by all."""
+    """Broken before by `check`, green after `deploy-all`; nobody who was well is made anew, the counter goes on, and hits are answered by all.
+
+    Without etcd's keys hits are answered meanwhile, too.
+    """
     course.run("deploy-all", "--yes")
     number, before = course.hit(), course.ids()
     harm, check = BREAKS[name]
     harm(course)
     assert not course.checks(SILVERLINING_DEADLINE="2")[check]["ok"]
+    if check == "registry":
+        assert course.hit() == number + 1
+        number += 1
     course.run("deploy-all", "--yes")
     course.must_be_green()
     course.must_be_at("step08-netdata")
     assert course.changed(before) == ({course.name("etcd")} if name == "lost-etcd" else set())
     assert course.hit() == number + 1
-    # A key that is put now takes traffic: whoever follows the keys does so again.
+    with a_key_more(course):
+        course.run("deploy-all", "--yes")
+
+
+@contextmanager
+def a_key_more(course: Course) -> Iterator[None]:
+    """A key that is put now takes traffic: whoever follows the keys does so again. It must go in the block."""
+
+    def there() -> bool:
+        return "app9" in course.ask(course.name("haproxy"), "haproxyctl", "show", "servers", "state", "webserver")
+
     course.ask(course.name("etcd"), "etcdctl", "put", "/app/servers/app9", f"{course.subnet.replace('.0/24', '.30')}:8000")
-    until(lambda: "app9" in course.ask(course.name("haproxy"), "haproxyctl", "show", "servers", "state", "webserver"), "confd follows", 10)
+    until(there, "confd follows", 10)
+    yield
+    until(lambda: not there(), "the key is gone", 10)
+
+
+def test_a_confd_that_is_killed_comes_back(course: Course) -> None:
+    """Its supervisor starts it again: nothing needs to be mended, and nothing else is started anew."""
     course.run("deploy-all", "--yes")
-    until(lambda: "app9" not in course.ask(course.name("haproxy"), "haproxyctl", "show", "servers", "state", "webserver"), "the key is gone", 10)
+    before, old = course.snapshot(), supervisorctl(course, "pid", "confd")
+    course.ask(course.name("haproxy"), "sh", "-c", f"kill -9 {old}")
+    until(lambda: supervisorctl(course, "pid", "confd") not in (old, "0"), "another confd", 10)
+    course.must_be_green()
+    with a_key_more(course):
+        course.ask(course.name("etcd"), "etcdctl", "del", "/app/servers/app9")
+    assert course.snapshot() == before

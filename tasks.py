@@ -179,11 +179,16 @@ def test(c: Any, fast: bool = False, select: str = "") -> None:
         run(desk, fast, select)
 
 
-@on_host(here=True, json="JSON on standard output", runs="how many runs a figure", cold="build every image once more (--no-cold leaves it out)")
+@on_host(
+    here=True,
+    json="JSON on standard output",
+    runs="how many runs a figure; fewer than 5 are said to be too few",
+    cold="build every image once more (--no-cold leaves it out)",
+)
 def bench(desk: Desk, runs: str = "5", cold: bool = True) -> None:
     """Measure deploy, no-op and teardown beside Docker Compose.
 
-    Example: invoke bench --runs 3
+    Example: invoke bench --runs 7 --no-cold
     """
     from silverlining.ops.bench import bench as measure
 
@@ -198,7 +203,7 @@ def bench(desk: Desk, runs: str = "5", cold: bool = True) -> None:
     dry="say what would be done and change nothing",
 )
 def docs(desk: Desk, record: bool = False, step: str = "") -> None:
-    """Write the pages of the course from the lessons and recorded runs.
+    """Write the pages and pictures of the course from the lessons and recorded runs.
 
     Example: invoke docs --record --step step05-sentinel
     """

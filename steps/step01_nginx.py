@@ -35,7 +35,10 @@ LESSON = Lesson(
         Act(
             _("Inside"),
             _("A process list from inside shows only what belongs to the container: nginx is process 1 there."),
-            ('docker exec {nginx} sh -c \'for p in /proc/[0-9]*; do echo "${{p#/proc/}} $(tr "\\0" " " <$p/cmdline)"; done | sort -n\'',),
+            (
+                "docker exec {nginx} sh -c "
+                '\'for p in /proc/[0-9]*; do printf "%s %s\\n" "${{p#/proc/}}" "$(tr "\\0" " " <$p/cmdline)"; done | sort -n\'',
+            ),
             _("The same processes have other numbers on the host: `docker top {nginx}` shows those."),
         ),
         Act(

@@ -49,6 +49,7 @@ LESSON = Lesson(
             _("Each app server has a key under /app/servers with its address. confd watches them and writes them into HAProxy's configuration."),
             (
                 "docker exec {etcd} etcdctl get --prefix /app/servers/",
+                "docker exec {haproxy} confd --version",
                 "docker exec {haproxy} sed -n '/^backend/,${{/./p}}' /usr/local/etc/haproxy/haproxy.cfg",
             ),
             _(

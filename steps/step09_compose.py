@@ -85,10 +85,12 @@ LESSON = Lesson(
             _("All containers of a scaled service are made of the same lines, and one address can't be given twice."),
         ),
         Question(
-            _("After a failover redis-slave-2 is master. Why is `{compose} down` a bad idea then?"),
+            _("After a failover redis-slave-2 is master. Who is master after `{compose} down` and `up`, and what does it know?"),
             _(
-                "The replicas' volumes have no name: the next `up` makes new ones. redis-master-1 comes back with what it has copied, but as a"
-                " replica of a node that is gone, and nobody is master. `./invoke teardown`, or a step back, moves the role to redis-master-1 first."
+                "The replicas' volumes have no name: the next `up` makes new ones, and the master's data is gone with its own. redis-master-1 comes"
+                " back with what it has copied, as a replica of a master that is gone. It asks the Sentinels for another one, and after ten seconds"
+                " (TAKE_BACK_AFTER in the file) it is master itself, with its copy. `./invoke teardown`, or a step back, doesn't leave it to that:"
+                " the role moves to redis-master-1 before anything stops."
             ),
         ),
         Question(

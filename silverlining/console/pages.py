@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..model.lesson import Act, Change, Lesson
 from ..model.recording import RecordedAct, Recording, Said
-from ..model.text import _
+from ..model.text import _, _n
 from .voice import folded
 
 WIDTH = 96
@@ -106,7 +106,11 @@ def _way(before: str, after: str) -> str:
 
 def _changes(commands: Sequence[str]) -> list[str]:
     """What the step tells Docker, folded away."""
-    count = _("What the step tells Docker, coming from the one before: {count} commands").format(count=len(commands))
+    count = _n(
+        "What the step tells Docker, coming from the one before: {count} command",
+        "What the step tells Docker, coming from the one before: {count} commands",
+        len(commands),
+    )
     note = _("A real run shows each image with its tag, a hash of what it is made from; `--dry` shows its plan and changes nothing.")
     return [f"<details>\n<summary>{html.escape(count, quote=False)}</summary>", note, _code([folded(c, WIDTH) for c in commands]), "</details>"]
 

@@ -10,20 +10,16 @@ import shutil
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from ..model.errors import SilverliningError
 from ..model.text import _
+from .board import Board, LiveBoard
 from .fold import fold
 from .tables import columns, fitted
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-EVERY = 5.0  # seconds between two lines about the same thing in a pipe
 STYLES = {"title": "1;36", "command": "33", "dim": "2", "ok": "32", "fail": "1;31", "note": "36", "bold": "1", "bar": "1;7", "key": "1;32"}
 
 # A task as our texts name it; `invoke TASK` too.
@@ -155,12 +151,14 @@ class Voice:
             self.write(part)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> None:
-        """Rows in columns under a heading; on a terminal no wider than that as far as the last column goes."""
+        """Rows in columns under a heading; on a terminal no wider than that."""
         if not rows:
             return
-        first, *others = fitted((head, *rows), self.width - len(indent)) if self.terminal else columns((head, *rows))
-        self.write(self.styled(indent + first, "dim"))
-        for line in others:
+        all_rows = (head, *rows)
+        heading, *others = fitted(all_rows, self.width - len(indent)) if self.terminal else [[line] for line in columns(all_rows)]
+        for line in heading:
+            self.write(self.styled(indent + line, "dim"))
+        for line in (line for row in others for line in row):
             self.write(indent + line)
 
     def ask(self, question: str) -> bool:
@@ -171,7 +169,7 @@ class Voice:
 
     @contextmanager
     def progress(self, slow: bool = False) -> Iterator[Board]:
-        """Live lines, one for each thing that is under way; in a pipe a line when it is done, and for `slow` things when it begins."""
+        """Live lines, one for each thing that is under way; in a pipe a line when it is done, and for `slow` things where they are."""
         board: Board = LiveBoard(self) if self.terminal and not self.quiet else Board(self, slow)
         try:
             yield board
@@ -201,93 +199,3 @@ def folded(line: str, width: int) -> str:
             lines.append("")
         lines[-1] += f" {word}" if lines[-1] else word
     return " \\\n      ".join(lines)
-
-
-class Board:
-    """Progress as plain lines: one when something is done. Also the base of the live one."""
-
-    def __init__(self, voice: Voice, slow: bool = False) -> None:
-        self.voice = voice
-        self.slow = slow
-        self.started: dict[str, float] = {}
-        self.told: dict[str, float] = {}
-
-    def update(self, name: str, words: str) -> None:
-        """`name` is under way, and this is where it is."""
-        if self.slow and name not in self.started:
-            self.voice.write(f"  … {name}")
-        self.started.setdefault(name, time.monotonic())
-
-    def amount(self, name: str, words: str) -> None:
-        """`name` is under way and `words` measure it: said again every few seconds, since it may take minutes."""
-        if (now := time.monotonic()) - self.told.get(name, 0.0) >= EVERY:
-            self.told[name] = now
-            self.voice.write(f"  … {name}: {words}")
-        self.started.setdefault(name, now)
-
-    def done(self, name: str, words: str = "") -> None:
-        """`name` is done."""
-        seconds = time.monotonic() - self.started.pop(name, time.monotonic())
-        self.voice.ok(f"{name}{f' ({words})' if words else ''}  {self.voice.styled(f'{seconds:.1f} s', 'dim')}")
-
-    def failed(self, name: str) -> None:
-        """`name` has failed; the error follows."""
-        self.started.pop(name, None)
-        self.voice.fail(name)
-
-    def dropped(self, name: str) -> None:
-        """`name` was given up because of something else."""
-        self.started.pop(name, None)
-
-    def close(self) -> None:
-        """Ends the display."""
-
-
-class LiveBoard(Board):
-    """Progress on a terminal: what is under way is shown with its time and changes in place, what is done stays above."""
-
-    def __init__(self, voice: Voice) -> None:
-        super().__init__(voice)
-        from rich.console import Console
-        from rich.live import Live
-
-        self.words: dict[str, str] = {}
-        self._console = Console(file=voice.stream, no_color=not voice.colour, highlight=False)
-        self._live = Live(get_renderable=self._lines, console=self._console, refresh_per_second=8, transient=True)
-        self._live.start()
-        voice.above = self._above
-
-    def _above(self, text: str) -> None:
-        from rich.text import Text
-
-        self._console.print(Text.from_ansi(text.removesuffix("\n")), soft_wrap=True)
-
-    def _lines(self) -> Text:
-        from rich.text import Text
-
-        now = time.monotonic()
-        shown = list(self.words.items())[: max(3, self._console.height - 3)]
-        return Text("\n".join(f"  … {name}: {words} ({now - self.started.get(name, now):.0f} s)"[: self._console.width - 1] for name, words in shown))
-
-    def update(self, name: str, words: str) -> None:
-        super().update(name, words)
-        self.words[name] = words
-
-    def amount(self, name: str, words: str) -> None:
-        self.update(name, words)
-
-    def done(self, name: str, words: str = "") -> None:
-        self.words.pop(name, None)
-        super().done(name, words)
-
-    def failed(self, name: str) -> None:
-        self.words.pop(name, None)
-        super().failed(name)
-
-    def dropped(self, name: str) -> None:
-        self.words.pop(name, None)
-        super().dropped(name)
-
-    def close(self) -> None:
-        self.voice.above = None
-        self._live.stop()

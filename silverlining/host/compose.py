@@ -117,11 +117,11 @@ def _package(host: Host, answers: list[str]) -> str:
 def _install(host: Host, package: str, answers: list[str]) -> bool:
     sudo = "" if host.shell("id -u").stdout.strip() == "0" else "sudo -n "
     command = f"{sudo}env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {package}"
-    result = host.shell(command, timeout=300)
+    result = host.shell(command, timeout=300, unbroken=True)
     if not result.ok:
         # An old package list is the usual reason.
-        host.shell(f"{sudo}apt-get update -q", timeout=300)
-        result = host.shell(command, timeout=300)
+        host.shell(f"{sudo}apt-get update -q", timeout=300, unbroken=True)
+        result = host.shell(command, timeout=300, unbroken=True)
     if not result.ok:
         answers.append(_("package {name}: {words}").format(name=package, words=(result.stderr.strip().splitlines() or ["?"])[-1]))
     return bool(result.ok)

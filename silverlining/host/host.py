@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model.errors import SilverliningError
+from ..model.errors import SilverliningError, TimedOut
 from ..model.settings import Settings
 from ..model.text import _
 
@@ -46,6 +46,7 @@ class Host:
         self.context = _for_real(context)
         self.notes: list[str] = []  # what a person should be told about the way there
         self.tools = ""  # a reference of the image `tools`, where one is there: for what the host has no program of its own
+        self.written: dict[Path, str] = {}
 
     def close(self) -> None:
         """Ends what is open to the host."""
@@ -89,9 +90,17 @@ class Host:
 
         return parse_ss(self.shell("ss -Hltnp").stdout)
 
-    def shell(self, command: str, timeout: float = 60) -> Any:
-        """Runs a command line in the host's shell; gives Invoke's Result. Programs that talk to Docker are told the engine."""
-        return self.context.run(command, hide=True, warn=True, in_stream=False, env=dict(self.engine.environment), timeout=timeout)
+    def shell(self, command: str, timeout: float = 60, unbroken: bool = False) -> Any:
+        """Runs a command line in the host's shell; gives Invoke's Result. Programs that talk to Docker are told the engine.
+
+        `unbroken` says that it must not stop in its midst: over SSH it goes on even where the run ends. Raises TimedOut.
+        """
+        from invoke.exceptions import CommandTimedOut
+
+        try:
+            return self.context.run(command, hide=True, warn=True, in_stream=False, env=dict(self.engine.environment), timeout=timeout)
+        except CommandTimedOut:
+            raise TimedOut(command, timeout) from None
 
     def interact(self, command: list[str]) -> int:
         """Runs a program on the person's own terminal; gives its exit code. Raises SilverliningError where it isn't there."""
@@ -107,6 +116,24 @@ class Host:
 
     def await_end(self) -> None:
         """Waits until the connection to the host ends. Raises SilverliningError then."""
+
+    def write(self, path: Path, text: str) -> None:
+        """Writes a file of the checkout for this host, whole or not at all, and leaves it alone where it is right. Raises SilverliningError.
+
+        Runs on other hosts may write the same file meanwhile: `placed` goes by what was written here.
+        """
+        self.written[path] = text
+        made = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            if path.exists() and path.read_bytes() == text.encode():
+                return
+            made.write_bytes(text.encode())
+            made.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                made.unlink(missing_ok=True)
+            what = _("{path} can't be written: {why}").format(path=path, why=error.strerror or error)
+            raise SilverliningError(what, _("see whose the checkout is, and `df {place}`").format(place=path.parent)) from None
 
     def placed(self, path: Path) -> str:
         """How a command of the host's shell names a file of the checkout, which is there from now on. Raises SilverliningError."""

@@ -150,16 +150,23 @@ class ImageStore:
             return False
         bundle = open_bundle(self.bundle)
         fitting = self.matches(bundle.entries)
-        label, began = self.bundle.name, time.monotonic()
+        label, began, loading = self.bundle.name, time.monotonic(), 0.0
         if not missing.intersection(entry.name for entry in bundle.entries if entry.reference in fitting):
             self._report(Progress(label, BUNDLE, _("made from other sources or settings"), 0, "failed"))
             return False
 
-        def step(done: int, total: int) -> None:
-            seconds = time.monotonic() - began
-            self._report(Progress(label, BUNDLE, pace(done, total, seconds), seconds))
+        def say(words: str) -> None:
+            self._report(Progress(label, BUNDLE, words, time.monotonic() - began))
 
-        load(self._api, bundle, fitting, step, lambda done, total: None)
+        def checked(done: int, total: int) -> None:
+            say(_("checking it: {amount}").format(amount=pace(done, total, time.monotonic() - began)))
+
+        def loaded(done: int, total: int) -> None:
+            nonlocal loading
+            loading = loading or time.monotonic()
+            say(pace(done, total, time.monotonic() - loading) if done < total else _("the engine unpacks it"))
+
+        load(self._api, bundle, fitting, loaded, checked)
         self._report(Progress(label, BUNDLE, "", time.monotonic() - began, "done"))
         return True
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..model.diagnosis import Answer
+from ..model.errors import TimedOut
 from ..model.images import registry_of
 from ..model.netfacts import sections
 from ..model.settings import Settings
@@ -94,7 +95,7 @@ def outside(host: Host, root: str) -> dict[str, str]:
     script = f"export ROOT={shlex.quote(root)}\n{OUTSIDE}"
     try:
         result = host.outside.run(f"sh -c {shlex.quote(script)}", hide=True, warn=True, in_stream=False, timeout=PATIENCE)
-    except CommandTimedOut:
+    except (CommandTimedOut, TimedOut):
         return {}
     return sections(result.stdout)
 

@@ -203,7 +203,7 @@ echo "$wanted" | while read -r key address; do
     [ "$(etcd get --print-value-only "$key" < /dev/null)" = "$address" ] || etcd put "$key" "$address" < /dev/null > /dev/null
     echo "$key $address"
 done
-etcd get --prefix --keys-only /app/servers/app | grep -E '^/app/servers/app[0-9]+$' | while read -r key; do
+etcd get --prefix --keys-only /app/servers/ | grep -E '^/app/servers/(app[0-9]+|lesson)$' | while read -r key; do
     echo "$wanted" | grep -q "^$key " || {{ etcd del "$key" < /dev/null > /dev/null; echo "$key deleted"; }}
 done
 """

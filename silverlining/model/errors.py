@@ -36,6 +36,14 @@ class Unhealthy(SilverliningError):
     """Something did not become what it should be before its deadline."""
 
 
+class TimedOut(SilverliningError):
+    """A command of the host's shell did not end within its time, and is not awaited any more."""
+
+    def __init__(self, command: str, seconds: float) -> None:
+        what = _("`{command}` did not end within {seconds:g} s").format(command=" ".join(command.split()), seconds=seconds)
+        super().__init__(what, _("run it by hand on the docker host, to see what it waits for; then the same command again"))
+
+
 class Busy(SilverliningError):
     """Another writer holds the lock of this stack."""
 

@@ -7,9 +7,9 @@ import re
 from .actions import Action, DeleteKey, Drain, PutKey, Readmit, Replace
 from .draft import Draft
 from .observed import Observed
-from .stack import Stack, server_key
+from .stack import LESSON_KEY, Stack, server_key
 
-APP_KEY = re.compile(r"/app/servers/app(\d+)$")
+APP_KEY = re.compile(rf"/app/servers/app(\d+)$|{LESSON_KEY}$")
 
 
 def plan_apps(draft: Draft, stack: Stack, seen: Observed) -> None:

@@ -186,6 +186,10 @@ class Stack:
         return {server_key(c.index): f"{c.address}:8000" for c in self.of("ping-app")}
 
 
+# Step07's lesson puts it and deletes it again; what is left of a lesson that was killed, the next run deletes.
+LESSON_KEY = "/app/servers/lesson"
+
+
 def server_key(index: int) -> str:
     """etcd's key of the app server with that number, as the article names it."""
     return f"/app/servers/app{index}"

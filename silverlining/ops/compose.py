@@ -50,7 +50,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
     missing = by_us.missing_images(desk, topology)
     if not work and not missing:
         if not desk.dry:
-            write_files(stack)
+            write_files(desk, stack)
             by_us.await_serving(desk, stack)
         return Outcome(stack, seen, Plan(()), dry=desk.dry)
     plan = Plan((ComposeUp(stack.name, work),))
@@ -76,7 +76,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         stack, seen = _look(desk, topology, images)
         if stack.note in seen.volumes:
             desk.host.client.remove_volume(stack.note)  # what was scaled before is none of Compose's
-        write_files(stack)
+        write_files(desk, stack)
         voice.title(_("Changes"))
         Swap(desk, stack, seen, serving, held.check).run()
         stack, after = _look(desk, topology, images)
@@ -107,11 +107,10 @@ def compose_leave(desk: Desk, stack: Stack, seen: Observed) -> None:
         role_to_anchor(applier, applier.stack, seen, _shown(desk), lambda words: None)
 
 
-def write_files(stack: Stack) -> None:
-    """The Compose file and the script that registers the apps, in the project's root; left alone where they are right."""
-    for path, text in ((program.file_path(), render(stack)), (program.file_path().with_name(SCRIPT), register_script(stack))):
-        if not path.exists() or path.read_text() != text:
-            path.write_text(text)
+def write_files(desk: Desk, stack: Stack) -> None:
+    """The Compose file and the script that registers the apps, in the project's root. Raises SilverliningError."""
+    desk.host.write(program.file_path(), render(stack))
+    desk.host.write(program.file_path().with_name(SCRIPT), register_script(stack))
 
 
 def differences(stack: Stack, seen: Observed) -> tuple[str, ...]:

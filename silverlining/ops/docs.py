@@ -1,4 +1,4 @@
-"""Writes the pages of the course from steps/ and docs/recorded/; records the lessons on a real engine."""
+"""Writes the pages and pictures of the course from steps/ and docs/recorded/; records the lessons on a real engine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from ..model.lesson import Lesson
 from ..model.observed import Observed
 from ..model.plan import plan
 from ..model.pretend import standing
-from ..model.recording import RecordedAct, Recording, leaks, recorded, stale
+from ..model.recording import RecordedAct, Recording, Said, leaks, recorded, stale
 from ..model.stack import Code, ImageRef, Stack, count_of, resolve
 from ..model.text import _
 from .desk import Desk, read_settings
+from .picture import for_docs
 from .run import bring_about, known
 
 DOCS = ROOT / "docs"
@@ -43,11 +45,12 @@ def docs(desk: Desk, record: bool = False, step: str = "") -> None:
         record_lessons(desk, (known(step),) if step else steps.NAMES)
         if desk.dry:
             return
-    wanted = pages()
-    old = [path for path in sorted((DOCS / "steps").glob("*.md")) if path not in wanted]
+    wanted = pages() | {DOCS / "pictures" / name: text for name, text in for_docs().items()}
+    there = [*sorted((DOCS / "steps").glob("*.md")), *sorted((DOCS / "pictures").glob("*.svg"))]
+    old = [path for path in there if path not in wanted]
     new = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if not new and not old:
-        desk.voice.note(_("nothing to do: the pages are as steps/ and docs/recorded/ say"))
+        desk.voice.note(_("nothing to do: the pages and pictures are as steps/ and docs/recorded/ say"))
     if desk.dry:
         for path in (*new, *old):
             what = _("{path} would be written") if path in new else _("{path} would be removed")
@@ -158,10 +161,15 @@ def _record(desk: Desk, recorder: Recorder, name: str) -> Recording:
         recorder.title(f"{number}/{len(lesson.acts)}  {act.title}")
         recorder.take()
         play_act(scene, act, words)
-        acts.append(recorded(act, [fill(text, words) for text in act.commands], fill(act.look, words), recorder.take()))
+        acts.append(recorded(act, [fill(text, words) for text in act.commands], fill(act.look, words), _without_checkout(recorder.take())))
     used = {word: words[word] for word in _words_of(lesson)}
     times = (round(stood - began, 1), round(time.monotonic() - stood, 1))
     return Recording(name, desk.host.engine.version, *times, used, tuple(acts))
+
+
+def _without_checkout(said: tuple[Said, ...]) -> tuple[Said, ...]:
+    """Commands that name the checkout, as somebody types them who stands in it."""
+    return tuple(replace(one, text=one.text.replace(f"{ROOT}/", "$PWD/")) if one.kind == "command" else one for one in said)
 
 
 def _bring_about(desk: Desk, name: str) -> Stack:

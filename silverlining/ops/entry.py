@@ -60,7 +60,9 @@ def operation(
     except KeyboardInterrupt:
         raise Exit(message(_("interrupted") + "\n  → " + _("run the same command again: it goes on from what stands")), code=1) from None
     except Exception as error:
-        if (known := _of_the_engine(error)) is None:
+        from .faults import explain
+
+        if (known := explain(error)) is None:
             raise
         raise Exit(message(str(known), voice.program), code=1) from None
 
@@ -79,15 +81,6 @@ def message(text: str, program: str = "") -> str:
     voice = Voice(sys.stderr)
     voice.program = program or voice.program
     return "\n" + voice.error(text)
-
-
-def _of_the_engine(error: Exception) -> Exception | None:
-    """An error that the engine or the way to it has caused, in words for people; None for any other."""
-    if "docker" not in sys.modules:
-        return None
-    from .faults import explain
-
-    return explain(error)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import steps
 
+from ..host.host import ROOT
 from ..model import mermaid, picture, svg
 from ..model.diagram import Live
 from ..model.diagram_of import make
@@ -47,15 +48,14 @@ def title_of(step_name: str) -> str:
     return f"{step_name}: {_module(step_name).LESSON.title}"
 
 
-def write_all(folder: Path) -> list[Path]:
-    """Writes STEP.svg for every step into the folder, what is new in each marked, and stack.svg: what `deploy-all` brings up, without marks.
+def for_docs() -> dict[str, str]:
+    """The pictures of docs/, as SVG by their file's name: each step with what is new in it marked, and stack.svg, which `deploy-all` brings up.
 
-    The settings have their defaults. Gives the files. Raises SilverliningError where they can't be written.
+    The settings have their defaults.
     """
-    settings = read_settings({}, folder, {})
-    texts = {name: picture_of(settings, name) for name in steps.NAMES}
-    texts["stack"] = svg.draw(stack_of(settings, steps.LAST), title=_("What deploy-all brings up"))
-    return [_write(folder / f"{name}.svg", text) for name, text in texts.items()]
+    settings = read_settings({}, ROOT / "docs" / "none", {})
+    texts = {f"{name}.svg": picture_of(settings, name) for name in steps.NAMES}
+    return texts | {"stack.svg": svg.draw(stack_of(settings, steps.LAST), title=_("What deploy-all brings up"))}
 
 
 def picture_of(settings: Settings, step_name: str) -> str:

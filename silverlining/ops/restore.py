@@ -126,7 +126,7 @@ def _versions(desk: Desk, topology: Topology, seen: Observed, etcd: bool) -> dic
 
 def _restore(desk: Desk, sealed: Sealed, stack: Stack, seen: Observed) -> None:
     facts, etcd = sealed.facts, None
-    with tempfile.TemporaryFile() as rdb, desk.voice.progress() as board:
+    with tempfile.TemporaryFile() as rdb, desk.voice.progress(slow=True) as board:
         size = 0
         for name, member in redis_copy.read_all(sealed.payload()):
             if name == redis_copy.NAME:

@@ -31,7 +31,7 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     data = [v for v in listed if labels.AUDIT not in v["Labels"]]
     named = [v for v in data if volumes or labels.SCALED in v["Labels"]]
     trailed = volumes and len(data) < len(listed)
-    built = _built(desk) if images else []
+    built = [*_left_by_lessons(client, stack), *(_built(desk) if images else [])]
     if not (containers or networks or named or built or trailed):
         voice.note(_("nothing of {stack} stands: there is nothing to do").format(stack=stack))
         return
@@ -103,6 +103,12 @@ def _refuse_guests(foreign: list[Any], networks: list[Any], volumes: list[Any]) 
                     _("container {name}, which isn't of this stack, uses its volume {volume}").format(name=name, volume=volume["Name"]),
                     _("remove that container, or leave --volumes out"),
                 )
+
+
+def _left_by_lessons(client: Any, stack: str) -> list[str]:
+    """Images that a lesson has committed and, killed, could not remove: they have the labels of its container."""
+    found = client.images(filters={"label": [f"{labels.STACK}={stack}", f"{labels.HELPER}=lesson"]})
+    return [tag for entry in found for tag in entry.get("RepoTags") or [entry["Id"]]]
 
 
 def _remove_images(client: Any, tags: list[str]) -> list[str]:

@@ -30,7 +30,7 @@ def test(desk: Desk, fast: bool, select: str) -> None:
     from .install import ensure_engine
 
     ensure_engine(desk)
-    _run(desk, (sys.executable, "-m", "pytest", "tests", "--durations=15", *chosen))
+    _run(desk, (sys.executable, "-m", "pytest", "tests", "--durations=60", *chosen))
 
 
 def _run(desk: Desk, argv: tuple[str, ...], none_is_fine: bool = False) -> None:

@@ -14,7 +14,7 @@ from ..model.sketch import painted, sketch
 from ..model.stack import Stack
 from ..model.text import _
 from ..model.walk import OPENING, STANDS, Place, Route
-from .converge import missing_images, preview, show_briefly
+from .converge import missing_images, preview, say_undone, show_briefly
 from .desk import Desk
 from .install import missing_engine
 from .open import way_in
@@ -60,6 +60,9 @@ class Pages:
             self.screen.strip(_("stands"), expected.after)
         if there:
             self.screen.note(_("it stands already: the lesson begins with its first act"))
+        elif self.wait:
+            # The key that starts it is the agreement to it. Where none is waited for, the run itself says so at once.
+            say_undone(self.desk, stack, seen)
         if missing_here := missing_images(self.desk, topology):
             self.screen.note(_("images that are fetched or built first: {names}").format(names=", ".join(missing_here)))
         if outcome and outcome.plan and self.wait:

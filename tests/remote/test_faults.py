@@ -96,16 +96,22 @@ def test_a_silent_host_behind_a_gateway(inner: RemoteHost, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_ended_here(course: RemoteCourse, tmp_path: Path, number: signal.Signals) -> None:
-    """By Ctrl-C or by force, while files of its are on the host: that keeps no lock, no process and no file of it."""
+    """By Ctrl-C or by force, while Compose works there on a file of its: that keeps no lock, no process and no file of it."""
     host = course.host
+
+    def at_work() -> str:
+        return host.exec("pgrep", "--list-full", "--full", "compose .*up", check=False)
+
     run = Run(course, tmp_path / "log", "step09-compose", "--yes", "--quick")
-    until(lambda: files(host) or run.process.poll() is not None, "a file of the task on the host")
+    until(lambda: (files(host) and at_work()) or run.process.poll() is not None, "Compose with a file of the task on the host", 200)
+    assert run.process.poll() is None
     run.process.send_signal(number)
     if number == signal.SIGKILL:
         run.process.wait(10)
     else:
         assert "interrupted" in run.fails(SILENCE)
     until(lambda: not host.sessions(), "the end of its connection", 30)
+    until(lambda: not at_work(), "the end of Compose", 15)
     until(lambda: not files(host), "the end of its files", 10)
     until(lambda: not course.client.containers(filters={"name": f"{course.stack}-lock"}), "the lock is free", 60)
     must_go_on(course)

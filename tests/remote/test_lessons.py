@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import steps
-from tests.engine.course import Course, own_stack
+from tests.engine.course import Course, own_stack, until
 
 from .course import RemoteCourse, nothing_here
+from .hosts import RemoteHost
 from .site import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(800)]
@@ -36,19 +37,20 @@ def test_every_lesson_is_played_there(shop1: RemoteCourse, site: Site) -> None:
     shop1.clean()
 
 
-def test_a_host_without_a_network_gets_its_images_from_a_file(site: Site, local_engine: object, tmp_path: Path) -> None:
-    """images.load over the connection, then everything else, with no registry, no mirror and nothing streamed."""
-    bundle = tmp_path / "course.bundle"
-    gateway = site.start("gateway", "trixie")
-    island = RemoteCourse(site.start_hidden("island", "trixie", gateway))
-    island.host.await_engine()
-    with own_stack(site.engine, island.stack, 8300, 83) as here:
+def test_a_host_behind_a_gateway_and_without_a_network(inner: RemoteHost, web1: RemoteHost, site: Site, tmp_path: Path) -> None:
+    """Its images from a file, then everything else by both ways to its engine; nothing of it ever stands here or on the gateway."""
+    bundle, course = tmp_path / "course.bundle", RemoteCourse(inner)
+    with own_stack(site.engine, course.stack, 8300, 83) as here:
         assert isinstance(here, Course)
         here.run("images.save", str(bundle))
-    said = island.run("images.load", str(bundle), **NOT_STREAMED)
-    assert "loaded" in said or "✓" in said
-    island.run("deploy-all", **NOT_STREAMED)
-    island.must_be_at("step08-netdata")
-    island.must_be_green()
-    island.host.stop()
-    gateway.stop()
+    with nothing_here(site.engine), nothing_here(web1.client()):
+        assert "✓" in course.run("images.load", str(bundle), **NOT_STREAMED)
+        course.run("deploy-all", **NOT_STREAMED)
+        course.must_be_at("step08-netdata")
+        course.must_be_green()
+        course.must_stand_still("deploy-all")
+        with inner.sshd("AllowStreamLocalForwarding no"):
+            assert "dial-stdio" in course.must_stand_still("deploy-all")
+        course.run("teardown", "--yes", "--volumes")
+    assert not course.mine() and not course.volumes()
+    until(lambda: not inner.sessions() and not web1.sessions(), "no connection stands")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import fabric
@@ -25,13 +26,17 @@ KEY = RSAKey.generate(2048)
 
 @dataclass
 class Program:
-    """What a command does: writes `out` and `err` and exits with `code`, or with `socket` connects its input and output to that."""
+    """What a command does: writes `out` and `err` and exits with `code`, or with `socket` connects its input and output to that.
+
+    With `real` it is run here, by sh, as sshd does: its input ends when the channel does.
+    """
 
     out: bytes = b""
     err: bytes = b""
     code: int = 0
     socket: str = ""
     password: str | None = None  # the line that must come first
+    real: bool = False
 
 
 @dataclass
@@ -138,8 +143,30 @@ class _Rules(ServerInterface):
         yes.add_byte(cMSG_CHANNEL_SUCCESS)
         yes.add_int(channel.remote_chanid)
         channel.transport._send_user_message(yes)
-        threading.Thread(target=self._run, args=(channel, program), daemon=True).start()
+        run = self._run_really if program.real else self._run
+        threading.Thread(target=run, args=(channel, replace(program, out=command) if program.real else program), daemon=True).start()
         return True
+
+    def _run_really(self, channel: Channel, program: Program) -> None:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(["sh", "-c", program.out], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
+            ways: tuple[Any, ...] = (
+                (channel.recv, process.stdin.write, process.stdin.close),  # type: ignore[union-attr]
+                (process.stdout.read, channel.sendall, lambda: None),  # type: ignore[union-attr]
+                (process.stderr.read, channel.sendall_stderr, lambda: None),  # type: ignore[union-attr]
+            )
+            threads = [threading.Thread(target=_pump, args=way, daemon=True) for way in ways]
+            for thread in threads:
+                thread.start()
+            code = process.wait()
+            for thread in threads[1:]:
+                thread.join()
+            with suppress(OSError, EOFError):
+                channel.send_exit_status(code)
+            self.open -= 1
+            with suppress(OSError, EOFError):
+                channel.close()
+            threads[0].join()
 
     def _run(self, channel: Channel, program: Program) -> None:
         said = b""

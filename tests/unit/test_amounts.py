@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from silverlining.console import voice as console
+from silverlining.console import board as console
 from silverlining.console.voice import Voice
 from silverlining.model.amounts import age, pace, size
 

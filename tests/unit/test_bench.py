@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from silverlining.console.voice import Voice
 from silverlining.model.errors import SilverliningError, Unhealthy
 from silverlining.model.images import IMAGES, closure
-from silverlining.ops.bench import bench
+from silverlining.ops.bench import _tell_figures, _tell_throughput, bench
 from silverlining.ops.bench.cold import PREFIX, renamed
 from silverlining.ops.bench.throughput import Load, read
 from silverlining.ops.bench.turns import figure
@@ -58,6 +61,24 @@ def test_every_image_has_another_name_and_stands_on_renamed_ones_only() -> None:
 
 def test_a_figure_is_the_median_and_its_ratio_to_the_peers() -> None:
     assert figure([3.0, 1.0, 2.0], [4.0, 9.0, 4.0]) == {"ours": 2.0, "peer": 4.0, "ratio": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("runs", "medians", "warning"),
+    (
+        (1, "edian of 1 run", "1 run is too few for a figure: a median to rely on takes at least 5"),
+        (4, "edians of 4 runs", "4 runs are too few for a figure: a median to rely on takes at least 5"),
+        (5, "edians of 5 runs", ""),
+    ),
+)
+def test_too_few_runs_are_said_to_be_so_below_each_table_of_medians(runs: int, medians: str, warning: str) -> None:
+    desk: Any = SimpleNamespace(voice=Voice(io.StringIO()))
+    figures = {"teardown": figure([1.0] * runs, [2.0] * runs)}
+    _tell_figures(desk, {"runs": runs, "compose": "2.30", "figures": figures})
+    _tell_throughput(desk, {"ours": {"requests_per_second": 900, "p99_ms": 55.2, "failed": 0}}, runs)
+    said = desk.voice.stream.getvalue()
+    assert said.count(medians) == 2
+    assert said.count("too few") == (2 if warning else 0) and warning in said
 
 
 @pytest.mark.parametrize("runs", ["x", "0", "-1", "1.5", "", "101"])

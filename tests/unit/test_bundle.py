@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 from docker.transport import UnixHTTPAdapter
 
+from silverlining.console.voice import Voice
 from silverlining.host import bundle as bundles
 from silverlining.host.bundle import Bundle, Entry
 from silverlining.host.climb import Progress
 from silverlining.host.images import ImageStore
 from silverlining.model.errors import EngineError, FileRefused
+from silverlining.ops.bundles import load_images
 
 from .image_doubles import CATALOGUE, NO_HOST, UNKNOWN, Engine, Settings, project, store
 
@@ -89,6 +92,8 @@ def test_a_host_without_a_network_gets_all_from_the_bundle(root: Path) -> None:
     got = by_bundle(root, here, seen).resolve(NAMES)
     assert {one.rung for one in got.values()} == {"bundle"} and not here.pulls and not here.builds
     assert [(progress.image, progress.state) for progress in seen if progress.rung == "bundle"][-1] == ("all.bundle", "done")
+    steps = [progress.step for progress in seen if progress.rung == "bundle"]
+    assert steps[0].startswith("checking it: ") and " %" in steps[0] and "the engine unpacks it" in steps
     again = by_bundle(root, here, path="gone.bundle").resolve(NAMES)
     assert {one.rung for one in again.values()} == {"present"} and here.sent
 
@@ -139,6 +144,25 @@ def test_another_architecture_is_refused_before_anything_is_loaded(root: Path) -
     with pytest.raises(FileRefused, match=r"holds images for amd64; this host's engine runs arm64"):
         by_bundle(root, here).resolve(["site"])
     assert not here.sent and not here.builds
+
+
+@pytest.mark.parametrize("dry", (False, True))
+def test_the_task_refuses_another_architecture_before_it_says_or_loads_anything(root: Path, dry: bool) -> None:
+    path = make(root, Saving()).path
+    here, said = Saving("arm64"), io.StringIO()
+    desk: Any = SimpleNamespace(host=SimpleNamespace(client=here), store=by_bundle(root, here), voice=Voice(said), dry=dry)
+    with pytest.raises(FileRefused, match=r"all\.bundle holds images for amd64; this host's engine runs arm64") as caught:
+        load_images(desk, str(path))
+    assert "invoke images.save FILE" in caught.value.hint
+    assert not here.sent and not here.local and not said.getvalue()
+
+
+def test_the_task_loads_a_bundle_of_the_own_architecture(root: Path) -> None:
+    path = make(root, Saving()).path
+    here, said = Saving(), io.StringIO()
+    desk: Any = SimpleNamespace(host=SimpleNamespace(client=here), store=by_bundle(root, here), voice=Voice(said), dry=False)
+    load_images(desk, str(path))
+    assert here.sent and f"{len(NAMES)} images are here" in said.getvalue()
 
 
 def test_a_changed_payload_is_refused_before_anything_is_loaded(root: Path) -> None:

@@ -212,7 +212,7 @@ def test_register_script_parses_and_reads_dead_addresses_out(tmp_path: Path) -> 
         '  "compose -f compose.yaml ps -q ping-app") printf "a\\nb\\n" ;;\n'
         '  inspect*" a b") printf "1 10.1.2.131\\n2 10.1.2.132\\n" ;;\n'
         '  *"get --print-value-only /app/servers/app1") echo 10.1.2.131:8000 ;;\n'
-        '  *"get --prefix --keys-only"*) printf "/app/servers/app1\\n\\n/app/servers/app2\\n\\n/app/servers/app3\\n/app/servers/app-by-hand\\n" ;;\n'
+        '  *"get --prefix --keys-only"*) printf "/app/servers/%s\\n\\n" app1 app2 app3 app-by-hand by-hand lesson ;;\n'
         f'  *etcdctl\\ put*|*etcdctl\\ del*) echo "$*" >> {tmp_path}/log ;;\n'
         "esac\n"
     )
@@ -222,6 +222,7 @@ def test_register_script_parses_and_reads_dead_addresses_out(tmp_path: Path) -> 
     assert (tmp_path / "log").read_text().splitlines() == [
         "exec cmp-etcd-1 etcdctl put /app/servers/app2 10.1.2.132:8000",
         "exec cmp-etcd-1 etcdctl del /app/servers/app3",
+        "exec cmp-etcd-1 etcdctl del /app/servers/lesson",
     ]
 
 
@@ -234,7 +235,7 @@ class FakeHost:
         self.engine = SimpleNamespace(endpoint="unix:///run/docker.sock")
         self.settings = SimpleNamespace(stack="silver")
 
-    def shell(self, command: str, timeout: float = 60) -> Any:
+    def shell(self, command: str, timeout: float = 60, unbroken: bool = False) -> Any:
         self.ran.append(command)
         found = next((text for start, text in self.answers.items() if start in command), None)
         return SimpleNamespace(ok=found is not None, stdout=found or "", stderr="" if found is not None else "not found", exited=0 if found else 127)

@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 from docker.errors import APIError
-from invoke import Config, Context, Exit, ParseError
+from invoke import Config, Context, Exit, ParseError, Result
+from invoke.exceptions import CommandTimedOut
+from paramiko import ChannelException, SSHException
 from requests.exceptions import ConnectionError as Broken
 from requests.exceptions import ReadTimeout
+from urllib3.exceptions import ProtocolError
 
 import tasks  # importing it makes Invoke's own words ours
 from silverlining.host.host import ROOT, Host
+from silverlining.host.ssh.link import NoSession
 from silverlining.model.errors import Busy, SettingsError, SilverliningError
 from silverlining.ops.entry import operation
 from silverlining.ops.faults import explain
@@ -36,6 +40,11 @@ def ended(error: BaseException | None, c: Any = None, pairs: list[str] | None = 
         (Busy("ann works"), "\n✗ ann works"),
         (KeyboardInterrupt(), "\n✗ interrupted\n  → run the same command again: it goes on from what stands"),
         (BrokenPipeError(32, "Broken pipe"), "\n✗ the connection to the engine broke"),
+        (NoSession("sshd on web1 opens no channel for a command"), "\n✗ the docker host opens no further session: sshd on web1"),
+        (Broken(ProtocolError("aborted", NoSession("sshd on web1"))), "\n✗ the docker host opens no further session: sshd on web1"),
+        (ChannelException(2, "Connect failed"), "\n✗ the docker host opens no further session: ChannelException(2, 'Connect failed')"),
+        (SSHException("Channel closed."), "\n✗ the SSH connection broke: Channel closed."),
+        (CommandTimedOut(Result(command="docker  version"), 5), "\n✗ `docker version` did not end within 5 s"),
         (APIError("500", explanation="mkdir: No space left on device"), "\n✗ no space left on the docker host"),
     ),
 )
@@ -46,8 +55,14 @@ def test_an_error_is_one_message_and_exit_code_1(error: BaseException, words: st
 
 
 def test_a_bug_is_not_hidden() -> None:
+    """Nor one that comes up while something else is handled."""
     with pytest.raises(ZeroDivisionError), operation(Context(), None):
         raise ZeroDivisionError
+    with pytest.raises(KeyError), operation(Context(), None):
+        try:
+            raise NoSession("sshd")
+        except NoSession:
+            {}["x"]
 
 
 def test_sigterm_and_a_lost_terminal_end_a_run_as_ctrl_c_does() -> None:

@@ -44,7 +44,7 @@ def test_what_there_is_to_think_about(step: str) -> None:
     """Each step has questions with answers, and says where it leaves the article."""
     lesson: Lesson = steps.load(step).LESSON
     given = words(step)
-    assert 2 <= len(lesson.questions) <= 4 and lesson.since
+    assert 3 <= len(lesson.questions) <= 4 and lesson.since
     for one in lesson.questions:
         assert one.question.endswith("?") and one.answer.endswith((".", "…"))
         fills(one.question, given)

@@ -20,6 +20,7 @@ from silverlining.ops.open import browse, browser_there, open_service
 from silverlining.ops.shell import container_of
 
 from .builders import stack
+from .test_voice import Terminal
 
 
 class Client:
@@ -149,6 +150,40 @@ def test_a_browser_neither_blocks_nor_writes_here(monkeypatch: pytest.MonkeyPatc
     ((command, more),) = asked
     assert command[0] == sys.executable and command[-1] == "http://localhost/"
     assert {more[name] for name in ("stdin", "stdout", "stderr")} == {subprocess.DEVNULL} and more["start_new_session"]
+
+
+@pytest.fixture
+def browsers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that a browser was given."""
+    given: list[str] = []
+    monkeypatch.setattr("silverlining.ops.open.browser_there", lambda environ: True)
+    monkeypatch.setattr("silverlining.ops.open.browse", lambda url: not given.append(url))  # type: ignore[func-returns-value]
+    return given
+
+
+def test_on_a_terminal_a_browser_that_is_there_opens_it(browsers: list[str]) -> None:
+    facts = open_service(desk(stream=Terminal()), "netdata")
+    assert facts == {"service": "netdata", "url": "http://localhost:19999/", "browser": True}
+    assert browsers == ["http://localhost:19999/"]
+
+
+def test_what_is_said_of_it(browsers: list[str]) -> None:
+    stream = Terminal()
+    open_service(desk(stream=stream), "netdata")
+    assert stream.getvalue().startswith("http://localhost:19999/\n") and "your browser opens it" in stream.getvalue()
+
+
+@pytest.mark.parametrize("why", ("a pipe", "json", "none is there", "it does not start"))
+def test_no_browser_opens_it(why: str, browsers: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO() if why == "a pipe" else Terminal()
+    one = desk(stream=stream)
+    one.json = why == "json"
+    if why == "none is there":
+        monkeypatch.setattr("silverlining.ops.open.browser_there", lambda environ: False)
+    if why == "it does not start":
+        monkeypatch.setattr("silverlining.ops.open.browse", lambda url: False)
+    assert open_service(one, "netdata")["browser"] is False
+    assert not browsers and stream.getvalue() == "http://localhost:19999/\n"
 
 
 # ---- shell

@@ -185,6 +185,26 @@ def test_a_stale_page_is_written_and_one_too_many_goes(copy: Path) -> None:
     assert "nothing to do" in again.voice.take()[0].text
 
 
+def test_a_stale_picture_is_drawn_anew_and_one_too_many_goes(copy: Path) -> None:
+    stale, lost, other = (copy / "pictures" / f"{name}.svg" for name in ("step05-sentinel", "stack", "step99-none"))
+    right = {path: path.read_text() for path in (stale, lost)}
+    stale.write_text("old")
+    other.write_text("old")
+    lost.unlink()
+    times = {path: path.stat().st_mtime_ns for path in copy.rglob("*.*")}
+    dry, wet = desk(dry=True), desk()
+    docs.docs(dry)
+    assert {said.text for said in dry.voice.take()} == {
+        "docs/pictures/step05-sentinel.svg would be written",
+        "docs/pictures/stack.svg would be written",
+        "docs/pictures/step99-none.svg would be removed",
+    }
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*.*")} == times, "--dry changes nothing"
+    docs.docs(wet)
+    assert {path: path.read_text() for path in right} == right and not other.exists()
+    assert len(wet.voice.take()) == 3 and all(path.stat().st_mtime_ns == was for path, was in times.items() if path not in (stale, other))
+
+
 def test_a_recording_that_is_missing_old_or_broken_names_the_way_out(copy: Path) -> None:
     file = copy / "recorded" / "step05-sentinel.json"
     data = json.loads(file.read_text())
@@ -245,7 +265,7 @@ def calls(text: str) -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("path", TEXTS, ids=NAMES)
 def test_every_task_that_is_named_is_there(path: Path) -> None:
     contexts = tasks.namespace.to_contexts()
-    known = {name: {flag for flag in context.flags if flag.startswith("--")} for context in contexts for name in (context.name, *context.aliases)}
+    known = {name: {*context.flags, *context.inverse_flags} for context in contexts for name in (context.name, *context.aliases)}
     for name, flags in calls(path.read_text(encoding="utf-8")):
         assert name in known, f"{path.relative_to(ROOT)}: invoke {name}"
         wrong = set(flags) - known.get(name, set(flags)) - {"--help"}

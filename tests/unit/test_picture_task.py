@@ -19,7 +19,7 @@ from silverlining.model.errors import EngineError, SilverliningError
 from silverlining.model.observed import Observed, RedisNode, SentinelView
 from silverlining.ops import picture
 from silverlining.ops.desk import Desk
-from silverlining.ops.picture import before_of, picture_of, show, stack_of, write_all
+from silverlining.ops.picture import before_of, for_docs, picture_of, show, stack_of
 
 from .builders import HERE, ROOT, settings, stack, standing
 from .test_topology import TABLE
@@ -236,17 +236,17 @@ def test_json_is_all_that_is_said(capsys: pytest.CaptureFixture[str], tmp_path: 
 # ---- the pictures in docs/
 
 
-def test_the_pictures_in_docs_are_not_stale(tmp_path: Path) -> None:
+def test_the_pictures_in_docs_are_not_stale() -> None:
     folder = ROOT / "docs" / "pictures"
-    fresh = {file.name: file.read_text() for file in write_all(tmp_path)}
+    fresh = for_docs()
     assert fresh.keys() == {f"{name}.svg" for name in (*steps.NAMES, "stack")}
     stale = [name for name, text in fresh.items() if not (folder / name).is_file() or (folder / name).read_text() != text]
-    assert not stale, f"{stale}: python -c \"from silverlining.ops.picture import *; write_all(Path('docs/pictures'))\""
+    assert not stale, f"{stale}: `invoke docs` draws them anew"
     assert {file.name for file in folder.iterdir()} == fresh.keys()
     assert not any(str(ROOT) in text for text in fresh.values())
 
 
-def test_settings_of_this_machine_do_not_show_in_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_this_machine_do_not_show_in_docs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILVERLINING_STACK", "other")
-    assert all("other-" not in file.read_text() for file in write_all(tmp_path))
+    assert all("other-" not in text for text in for_docs().values())
     assert svg.draw(picture.stack_of(settings(stack="other"), "step01-nginx")).count("other-nginx-1") == 2

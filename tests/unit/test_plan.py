@@ -8,6 +8,7 @@ from silverlining.model import actions as do
 from silverlining.model.errors import Conflict
 from silverlining.model.observed import Foreign, Observed
 from silverlining.model.plan import plan, withdrawn
+from silverlining.model.stack import LESSON_KEY
 
 from .builders import ALL, SUBNET, seen, stack, standing
 from .play import before, play
@@ -105,6 +106,11 @@ def test_a_wiped_etcd_is_filled_again(keys: dict[str, str]) -> None:
     world.keys = dict(keys)
     made = play(world, LAST)
     assert {type(a) for a in made.actions} == {do.PutKey}
+
+
+def test_what_a_killed_lesson_has_left_goes() -> None:
+    made = plan(LAST, standing(LAST, keys={**LAST.servers(), LESSON_KEY: "10.0.7.31:8000"}))
+    assert [(type(a), a.subject) for a in made.actions] == [(do.DeleteKey, LESSON_KEY)]
 
 
 def test_keys_of_others_stay() -> None:

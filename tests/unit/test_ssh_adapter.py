@@ -7,17 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from docker import APIClient
+from requests.exceptions import ConnectionError as Broken
 from requests.exceptions import ReadTimeout
 
 from silverlining.host.ssh import adapter
 from silverlining.host.ssh.adapter import CALLS, STREAMS, WORKS, client_over, kind_of
 from silverlining.host.ssh.link import Link, LinkLost
 from silverlining.model.errors import EngineError
+from silverlining.ops.faults import explain
 
 from .raw_engine import RawEngine, raw_engine
 from .ssh_server import Program, SshServer, served
@@ -205,6 +208,37 @@ def test_a_host_that_allows_fewer_sessions(few: Setting, monkeypatch: pytest.Mon
         assert len(list(pool.map(lambda _n: few[0].version(), range(50)))) == 50
     assert few[2].most == 1
     few[0].close()
+
+
+def test_a_host_whose_sessions_never_become_free(few: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits is told in time, whether others of ours are open or none."""
+    monkeypatch.setattr("silverlining.host.ssh.link.SESSION_WAIT", 0.01)
+    monkeypatch.setattr(adapter, "RETRY", 0.05)
+    monkeypatch.setattr(adapter, "ALONE", 0.2)
+    monkeypatch.setattr(client_pool(few[0], "stream"), "_turn", 0.3)
+    few[2].sessions = 1
+    kept = few[0].events(decode=True)
+    assert next(kept) == {"n": 1}
+    for ask in (lambda: few[0].events(decode=True), few[0].version):
+        begun = time.monotonic()
+        with pytest.raises(Broken) as caught:
+            ask()
+        assert time.monotonic() - begun < 5 and "MaxSessions" in str(explain(caught.value))
+
+
+def test_what_is_only_kept_makes_room(few: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a stream, for a command, and for who asks."""
+    client, link, host, engine = few
+    host.sessions, host.programs["greet"] = 1, Program(b"hello\n")
+    link.spares.append(client._custom_adapter.release)  # type: ignore[attr-defined]
+    client.version()
+    assert link.run("greet")[1] == "hello\n"
+    client.version()
+    with closing(client.events(decode=True)) as events:
+        assert next(events) == {"n": 1} and not link.make_room()
+    engine.go.set()
+    client.version()
+    assert host.most == 1 and link.make_room() and not link.make_room()
 
 
 def test_a_connection_that_the_engine_has_closed_is_not_used_again(few: Setting) -> None:

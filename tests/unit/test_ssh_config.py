@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,9 +43,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 
 def test_files_are_included_where_the_line_stands(files: Files) -> None:
-    files.write(".ssh/config", "Host first", " Port 1", "Include more/*.conf ~/other 'a b'", "Host *", " Port 9")
+    files.write(".ssh/config", "Host first", " Port 1", "Host *", "Include more/*.conf ~/other 'a b'", "Host *", " Port 9")
     files.write(".ssh/more/1.conf", "Host one first", " Port 11")
-    files.write(".ssh/more/2.conf", "Host two one", " Port 12", "Include below")
+    files.write(".ssh/more/2.conf", "Host two one", " Port 12", "Host *", "Include below")
     files.write(".ssh/below", "Host three", " Port 13")
     files.write("other", "Host four", "Port=14")
     files.write(".ssh/a b", "Host five", " Port 15")
@@ -57,6 +59,40 @@ def test_an_include_in_a_block_belongs_to_it_and_the_block_goes_on(files: Files)
     connection = Connection("web1", config=files.config())
     assert (connection.port, connection.user) == (22022, "ann")
     assert (files.port("web2"), Connection("web2", config=files.config()).user) == (9, "ann")
+
+
+def test_the_block_of_an_include_holds_for_all_that_is_included(files: Files) -> None:
+    """However deep, after a deeper Include, and for its own blocks: for another host none of them is ever matched."""
+    files.write(".ssh/config", "Host foo bar !foobar", "Include a", "Port 5", "Match user nobody", "Include c", "Host *", "User last")
+    files.write(".ssh/a", "Include b", "User x")
+    files.write(
+        ".ssh/b", "Host *", "ConnectTimeout 7", "Host bar other", "User y", "Match originalhost foo user no-one", "User z", "Match all", "Port 6"
+    )
+    files.write(".ssh/c", "Host *", "Port 9")
+
+    def all_of(host: str) -> tuple[str, ...]:
+        found = files.config().base_ssh_config.lookup(host)
+        return tuple(found.get(word, "") for word in ("user", "port", "connecttimeout"))
+
+    assert all_of("foo") == ("x", "6", "7") and all_of("bar") == ("y", "6", "7")
+    assert all_of("other") == all_of("foobar") == ("last", "", "")
+
+
+@pytest.mark.skipif(not shutil.which("ssh"), reason="ssh itself is asked")
+def test_ssh_understands_it_the_same(files: Files) -> None:
+    files.write(
+        ".ssh/config", "Host a* !ab", f"Include {files.home}/1", "User one", "Match originalhost b", f"Include {files.home}/2", "Host *", "User end"
+    )
+    files.write("1", f"Include {files.home}/2", "Port 11", "Host aa", "ConnectTimeout 3", f"Include {files.home}/3", "ConnectTimeout 4")
+    files.write("2", "Host *", "ConnectTimeout 5", "Host aa b", "User two")
+    files.write("3", "Match all", "User three", "Host a*", "Port 12")
+    config = files.config()
+    for host in ("a", "aa", "ab", "b", "c"):
+        command = ["ssh", "-G", "-F", str(files.home / ".ssh/config"), host]
+        told = dict(line.split(" ", 1) for line in subprocess.check_output(command, text=True).splitlines() if " " in line)
+        found = config.base_ssh_config.lookup(host)
+        seen = (found["user"], found.get("port", "22"), found.get("connecttimeout", "none"))
+        assert seen == (told["user"], told["port"], told["connecttimeout"]), host
 
 
 def test_words_after_an_include_hold_for_all_hosts(files: Files) -> None:

@@ -15,6 +15,7 @@ from fabric import Config, Connection
 from paramiko import PKey
 
 from silverlining.host.ssh.connect import CONNECT_TIMEOUT, open_connection, prepare, way
+from silverlining.host.ssh.host import SshHost
 from silverlining.model.errors import AccessRefused, HostKeyRefused, HostUnreachable, SilverliningError
 from silverlining.ops.desk import read_settings
 
@@ -263,6 +264,24 @@ def test_a_proxy_command_is_a_way(home: Home, tmp_path: Path) -> None:
     assert len(open_connection(connection, ACCEPTING)) == 1 and connection.is_connected
     assert connection.transport.is_authenticated() and server.tried[-1] == USER
     connection.close()
+
+
+def test_who_reaches_its_public_ports_from_here(home: Home) -> None:
+    """Not whoever's way is a gateway or a ProxyCommand: that is its sshd's way alone."""
+    home.words += ["Host a", "HostName 10.0.0.1", "Host b", "HostName 10.0.0.2", "ProxyCommand relay %h %p", "Host c", "ProxyJump a"]
+    home.words += ["Host d", "HostName 127.0.0.1", "Host e", "ProxyCommand none"]
+    assert [SshHost(home.connection(name), STRICT).direct for name in "abcde"] == [True, False, False, False, True]
+
+
+def test_with_a_host_its_gateways_are_closed(home: Home) -> None:
+    """Each task on a line opens its own."""
+    gateway = home.serve(gateway=True)
+    home.host("bastion", gateway)
+    home.host("inner", home.serve(NEW_KEY), "ProxyJump bastion")
+    host = SshHost(home.connection("inner"), ACCEPTING)
+    assert host.link.alive and all(one.is_connected for one in way(host.context))
+    host.close()
+    assert not any(one.is_connected for one in way(host.context))
 
 
 # ---- the way there

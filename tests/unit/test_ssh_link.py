@@ -9,13 +9,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from paramiko import Transport
 from paramiko.buffered_pipe import PipeTimeout
 
-from silverlining.host.ssh.channel import Inbox
+from silverlining.host.ssh.channel import ChannelSocket, Inbox
+from silverlining.host.ssh.forward import Forward
 from silverlining.host.ssh.link import MISSED, Link, LinkLost, Refused, Watch
 
 from .ssh_server import Program, SshServer, served
@@ -216,6 +218,58 @@ def test_a_lost_connection_is_no_end_of_a_stream(link: Link, host: SshServer) ->
         with pytest.raises(LinkLost):
             opens()
     assert not link.alive
+
+
+def test_a_refusal_of_long_ago_is_no_reason(link: Link, host: SshServer) -> None:
+    with pytest.raises(Refused):
+        link.unix("/forbidden")
+    host.drop()
+    end = time.monotonic() + 10
+    while link.alive:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert "Connect failed" not in str(link.lost()) and "is lost" in str(link.lost())
+
+
+def test_a_program_that_ends_before_it_has_its_password(link: Link, host: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As sudo that isn't there: the end and the program's words come, not a broken pipe."""
+    sends = ChannelSocket.sendall
+
+    def late(self: ChannelSocket, data: Any, flags: int = 0) -> None:
+        assert self.channel.status_event.wait(10)
+        while not self.channel.closed:
+            time.sleep(0.01)
+        sends(self, data, flags)
+
+    monkeypatch.setattr(ChannelSocket, "sendall", late)
+    with link.process("greet", "open sesame") as sock:
+        assert sock.recv(100) == b"hello\n" and sock.recv(100) == b"" and sock.words() == "oops"
+    assert link.run("greet", given=b"x") == (3, "hello\n", "oops")
+
+
+def test_what_a_program_is_given(link: Link, host: SshServer) -> None:
+    """More than a command line can hold."""
+    host.programs["wc"] = Program(real=True)
+    code, said, _errors = link.run("wc -c", given=b"x" * 300_000)
+    assert (code, said.strip()) == (0, "300000")
+
+
+@pytest.mark.parametrize("end", ("the host's", "ours"))
+def test_a_browser_that_stays_is_told_of_the_end(link: Link, host: SshServer, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """Ctrl-C of `open` closes the connection under a client that keeps its own: it gets an end, and nobody a traceback."""
+    failed: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    far: Any = SimpleNamespace(tcp=lambda name, port: link.unix("/echo"))
+    before = set(threading.enumerate())
+    with Forward(far, 0) as forward, socket.create_connection(("127.0.0.1", forward.port), timeout=10) as browser:
+        browser.sendall(b"page")
+        assert browser.recv(10) == b"page"
+        host.drop() if end == "the host's" else link.connection.close()
+        assert browser.recv(10) == b""
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert not failed
 
 
 # ---- what comes and isn't read yet

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from silverlining.host.ssh.runner import GUARD, IMPORT
+from silverlining.host.ssh.runner import IMPORT
+from silverlining.host.ssh.shell import GUARD
 
 DOCKER = """#!/bin/sh
 echo "docker $*" >>"$LOG"

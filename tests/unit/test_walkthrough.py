@@ -47,6 +47,7 @@ class Room:
 
     def __init__(self, step: str, terminal: bool = True) -> None:
         self.step, self.deeds, self.pages = step, [], []  # type: ignore[var-annotated]
+        self.scaled: dict[str, int] = {}
         self.fail: list[Exception] = []
         self.locked = 0
         stream = Terminal() if terminal else io.StringIO()
@@ -56,6 +57,7 @@ class Room:
             voice=self.screen,
             dry=False,
             yes=False,
+            scaling=None,
             settings=settings(),
             host=SimpleNamespace(engine=engine, name="localhost", remote=False, direct=True),
             observe=self.observe,
@@ -72,7 +74,7 @@ class Room:
         return stream.getvalue()
 
     def observe(self) -> Observed:
-        return Observed("silver") if self.step == "step00-install" else standing(stack(self.step))
+        return Observed("silver") if self.step == "step00-install" else standing(stack(self.step), scaled=self.scaled)
 
     def preview(self, desk: Any, topology: Any) -> Outcome:
         return Outcome(stack(topology.step), self.observe(), plan(stack(topology.step), self.observe()))
@@ -154,6 +156,28 @@ def test_forwards_through_two_steps(at: Any) -> None:
     assert "$ docker run --detach --name silver-django-1 … " in opening
     assert "What stands now" in stands and "┏━ + ━" in stands and "+ new: django" in stands
     assert "act 1 of 3" in first and "the act has left everything as it was" in first
+
+
+def test_what_the_plan_undoes_of_a_scale_is_said_before_the_key_that_starts_it(at: Any) -> None:
+    room = at("step06-haproxy")
+    room.scaled = {"ping-app": 5, "sentinel": 3}
+    assert room.walk("step07-etcd-confd", "q") == []
+    words = " ".join(room.pages[0].split())
+    assert "→ ping-app 5 → 3: undoes `scale`; set counts: {ping-app: 5} in silverlining.yaml" in words
+    assert "sentinel 3" not in words and "Enter make it so" in words
+
+
+def test_a_step_that_stands_undoes_nothing(at: Any) -> None:
+    room = at("step06-haproxy")
+    room.walk("step06-haproxy", "q")
+    assert "undoes" not in room.pages[0]
+
+
+def test_without_keys_the_run_itself_says_what_it_undoes(at: Any) -> None:
+    room = at("step06-haproxy", terminal=False)
+    room.scaled = {"ping-app": 5}
+    room.walk("step07-etcd-confd", None, end="step07-etcd-confd")
+    assert "undoes" not in room.text
 
 
 def test_back_is_for_real_and_its_lesson_comes_again(at: Any) -> None:

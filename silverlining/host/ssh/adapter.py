@@ -33,6 +33,7 @@ MANY = 32  # connections kept open where one costs nothing
 CALLS, WORKS, STREAMS = 4, 2, 2  # of sshd's ten sessions; two are left for commands
 TURN = 120  # seconds that a request waits for its turn
 STREAM_TURN = 10  # seconds that a stream does: those before it may never end
+ALONE = 10  # seconds for a session that nobody of ours will give back
 RETRY = 1  # seconds until the host is asked again for a session when it had none left
 BLOCK = 131_072  # bytes that an upload is read in
 
@@ -96,7 +97,8 @@ class ChannelPool(HTTPConnectionPool):
         self._open = 0
 
     def _get_conn(self, timeout: float | None = None) -> Any:
-        deadline = time.monotonic() + self._turn
+        begun = time.monotonic()
+        deadline = begun + self._turn
         while True:
             if connection := self._next(deadline):
                 return connection
@@ -104,11 +106,14 @@ class ChannelPool(HTTPConnectionPool):
                 opened = self._dial()
             except BaseException as error:
                 others = self._gone()
-                if not (self._limited and others and isinstance(error, Refused)):
+                if not (self._limited and isinstance(error, Refused)):
                     raise
                 # The host has no session left. One of ours that becomes free will do, or one that somebody else gives back.
+                left = (deadline if others else min(deadline, begun + ALONE)) - time.monotonic()
+                if left <= 0:
+                    raise
                 with self._changed:
-                    self._changed.wait(RETRY)
+                    self._changed.wait(min(RETRY, left))
                 continue
             opened.when_closed(self._gone)
             return ChannelConnection(opened)
@@ -149,6 +154,14 @@ class ChannelPool(HTTPConnectionPool):
                 return
         conn.close()
 
+    def release(self) -> bool:
+        """Closes an idle connection for somebody who needs its session; gives whether there was one."""
+        with self._changed:
+            connection = self._idle.pop(0) if self._idle else None
+        if connection:
+            connection.close()
+        return connection is not None
+
     def close(self) -> None:
         """Closes what is idle; what is in use is closed when it is given back."""
         super().close()
@@ -183,6 +196,10 @@ class ChannelAdapter(HTTPAdapter):
     def request_url(self, request: PreparedRequest, proxies: Any) -> str:
         """The path: proxies of this machine have no business here."""
         return request.path_url
+
+    def release(self) -> bool:
+        """Closes an idle connection; gives whether there was one."""
+        return any(pool.release() for pool in self._pools.values())
 
     def close(self) -> None:
         """Closes all connections."""

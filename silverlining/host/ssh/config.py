@@ -45,31 +45,49 @@ def read_includes(config: Config) -> None:
     config._set(base_ssh_config=whole)
 
 
-def lines(path: Path, base: Path, depth: int = 0) -> Iterator[str]:
-    """The lines of a file with those of the files that it includes; names without a folder are below `base`. Raises SilverliningError."""
+def lines(path: Path, base: Path, depth: int = 0, outer: tuple[str, ...] = ()) -> Iterator[str]:
+    """The lines of a file with those of the files that it includes; names without a folder are below `base`. Raises SilverliningError.
+
+    `outer` are the conditions of the blocks that its Include stands in: they hold for all of it, its own blocks too.
+    """
     if depth > DEEPEST:
         raise _wrong(path, _("files include each other"))
     try:
         text = path.read_text(errors="replace")
     except OSError as error:
         raise _wrong(path, error.strerror or str(error)) from None
-    block = "Host *"
+    block = outer
     for line in text.splitlines():
         found = LINE.match(line)
         word = found[1].lower() if found else ""
-        if not found or word != "include":
-            block = line if word in ("host", "match") else block
-            yield line
-            continue
         try:
-            patterns = shlex.split(found[2], comments=True)
+            if found and word in ("host", "match"):
+                own = _condition(word, found[2])
+                block = (*outer, own) if own else outer
+                yield _heading(block) if outer else line
+            elif found and word == "include":
+                for pattern in shlex.split(found[2], comments=True):
+                    for name in sorted(glob(str(base / os.path.expanduser(pattern)))):
+                        yield from lines(Path(name), base, depth + 1, block)
+                # What follows belongs to the block that the Include stands in, not to the last one of what was included.
+                yield _heading(block)
+            else:
+                yield line
         except ValueError as error:
             raise _wrong(path, f"{line.strip()}: {error}") from None
-        for pattern in patterns:
-            for name in sorted(glob(str(base / os.path.expanduser(pattern)))):
-                yield from lines(Path(name), base, depth + 1)
-        # What follows belongs to the block that the Include stands in, not to the last one of what was included.
-        yield block
+
+
+def _condition(word: str, value: str) -> str:
+    """A block's condition as Match writes it; "" for one that always holds. Raises ValueError."""
+    if word == "host":
+        patterns = ",".join(shlex.split(value))
+        return "" if patterns == "*" else f"originalhost {shlex.quote(patterns)}"
+    return "" if value.lower() == "all" else value
+
+
+def _heading(block: tuple[str, ...]) -> str:
+    """The line that begins a block for which all the conditions hold."""
+    return f"Match {' '.join(block)}" if block else "Host *"
 
 
 def _wrong(path: Path, why: str) -> SilverliningError:

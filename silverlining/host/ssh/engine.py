@@ -173,7 +173,9 @@ class _Ways:
                 return self.link.process(command, password)
 
         way = _("docker system dial-stdio under sudo") if sudo else "docker system dial-stdio"
-        return replace(self._engine(client_over(dial, True, VERSION, PATIENCE), way), sudo=sudo, streams=STREAMS)
+        client = client_over(dial, True, VERSION, PATIENCE)
+        self.link.spares.append(client._custom_adapter.release)  # type: ignore[attr-defined]
+        return replace(self._engine(client, way), sudo=sudo, streams=STREAMS)
 
     # ---- what goes wrong
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from paramiko import SSHException
+
 from ...model.errors import SilverliningError
 from ...model.text import _
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from .link import Link
 
 CHUNK = 65536  # bytes
+# How a socket ends here, and a channel: LinkLost, or under the hands of who sends, what paramiko raises.
+ENDS = (OSError, EOFError, SSHException, SilverliningError)
 
 
 class Forward:
@@ -55,7 +59,8 @@ class Forward:
             back.start()
             _pump(client, there)
             back.join()
-            there.close()
+            with suppress(*ENDS):
+                there.close()
 
 
 def _listen(port: int) -> socket.socket:
@@ -73,9 +78,9 @@ def _listen(port: int) -> socket.socket:
 
 
 def _pump(source: Any, target: Any) -> None:
-    """Carries bytes one way until the source ends, and says so to the other side."""
-    with suppress(OSError):
+    """Carries bytes one way until the source ends, and says so to the other side. A connection that is lost is the end of both."""
+    with suppress(*ENDS):
         while data := source.recv(CHUNK):
             target.sendall(data)
-    with suppress(OSError):
+    with suppress(*ENDS):
         target.shutdown(socket.SHUT_WR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 import time
 from collections.abc import Iterator
@@ -11,11 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paramiko import ChannelException
+
 from ...model.settings import Settings
 from ..host import PUBLIC, Host
-from ..install import as_root
 from .connect import open_connection, prepare, way
+from .link import SESSION_TRIES, SESSION_WAIT
 from .place import Workplace
+from .shell import Shell, guarded, result
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -38,6 +40,7 @@ class SshHost(Host):
         self.settings = settings
         self.context = context
         self.tools = ""
+        self.written = {}
         self.notes: list[str] = []
         prepare(context, settings)
 
@@ -48,8 +51,10 @@ class SshHost(Host):
 
     @property
     def direct(self) -> bool:  # type: ignore[override]
-        """Whether its public ports are at `name` for whoever runs this: not behind a gateway, nor where only its sshd is carried here."""
-        return len(way(self.context)) == 1 and not self.name.startswith("127.") and self.name not in ("localhost", "::1")
+        """Whether its public ports are at `name` for whoever runs this: not where only its sshd is carried here, by whatever."""
+        if self.context.gateway:  # another host, or a ProxyCommand
+            return False
+        return not self.name.startswith("127.") and self.name not in ("localhost", "::1")
 
     @cached_property
     def link(self) -> Link:
@@ -82,7 +87,7 @@ class SshHost(Host):
     @property
     def outside(self) -> Any:
         """The shell of the host as it is, without an engine."""
-        return self.link and self.context
+        return Shell(self.link)
 
     @cached_property
     def _place(self) -> Workplace:
@@ -95,27 +100,40 @@ class SshHost(Host):
             place.close()
         if link:
             link.close()
-        self.context.close()
+        # Fabric closes the host's connection only, and the next task on the line opens its own.
+        for one in reversed(way(self.context)):
+            one.close()
 
-    def shell(self, command: str, timeout: float = 60) -> Any:
-        """Runs a command line on the host, as whoever may use the engine there; gives Invoke's Result. It runs where placed files are."""
-        exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in self.engine.environment.items())
-        lines = [PATHS, f"export PATH {exports}", *([_curl(self.tools)] if self.tools else [])]
+    def shell(self, command: str, timeout: float = 60, unbroken: bool = False) -> Any:
+        """Runs a command line on the host, as whoever may use the engine there; gives Invoke's Result. It runs where placed files are.
+
+        It is ended when the run or the connection is, but for one that is `unbroken`. Raises TimedOut, LinkLost, Refused.
+        """
+        lines = [PATHS, "export PATH", *([_curl(self.tools)] if self.tools else [])]
         if place := self.__dict__.get("_place"):
             lines.append(f"cd {shlex.quote(place.path)}")
-        line = f"sh -c {shlex.quote(chr(10).join([*lines, command]))}"
-        words = None
-        if self.engine.sudo:
-            line, words = as_root(line, self.password)
-        given = io.StringIO(words) if words else False
-        return self.context.run(line, hide=True, warn=True, dry=False, pty=False, in_stream=given, timeout=timeout)
+        argv = ["sh", "-c", "\n".join([*lines, command])]
+        line, given = guarded(argv, self.engine.environment, self.engine.sudo, self.password, unbroken)
+        return result(self.link, command, line, given, timeout)
 
     def interact(self, command: list[str]) -> int:
-        """Runs a program of the host on the person's own terminal; gives its exit code."""
+        """Runs a program of the host on the person's own terminal; gives its exit code. Raises LinkLost."""
         line = shlex.join(command)
         if self.engine.sudo:
             line = f"sudo {line}"  # it asks on this terminal, if it must
-        return int(self.context.run(line, hide=False, warn=True, dry=False, pty=True).exited)
+        for again in reversed(range(SESSION_TRIES)):
+            self.link.check()  # Fabric would log in anew where the connection has ended
+            try:
+                code = int(self.context.run(line, hide=False, warn=True, dry=False, pty=True).exited)
+            except ChannelException:
+                if not again:
+                    raise
+                self.link.make_room()
+                time.sleep(SESSION_WAIT)
+            else:
+                break
+        self.link.check()
+        return code
 
     @contextmanager
     def forward(self, port: int) -> Iterator[int]:
@@ -132,9 +150,12 @@ class SshHost(Host):
         self.link.check()
 
     def placed(self, path: Path) -> str:
-        """The file's own name: it is put where commands are run. One that isn't there yet is only named."""
-        if path.exists():
-            self._place.put(path.name, path.read_bytes())
+        """The file's own name: what was written for this host is put where commands are run. A file that was not is only named.
+
+        Not what stands in the checkout now: runs on several hosts share it, and each writes its own.
+        """
+        if path in self.written:
+            self._place.put(path.name, self.written[path].encode())
         return shlex.quote(path.name)
 
     def _reach(self, connection: HTTPConnection, address: str) -> None:

@@ -12,10 +12,11 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from paramiko import Message, Transport
+from paramiko import ChannelException, Message, Transport
 from paramiko.common import cMSG_CHANNEL_OPEN, cMSG_GLOBAL_REQUEST
 
 from ...model.errors import EngineError
@@ -45,6 +46,10 @@ class Refused(ConnectionRefusedError):
     """The host doesn't open a channel; as with a socket that nobody listens on, and sshd doesn't tell which it is."""
 
 
+class NoSession(Refused):
+    """The host opens no further session on this connection: sshd's MaxSessions."""
+
+
 class Link:
     """The sockets over one connection of Fabric's. It is opened if it isn't open; it can be used by many threads at once."""
 
@@ -57,6 +62,7 @@ class Link:
         self.connection = connection
         self.transport: Transport = connection.transport
         self.opened: Counter[str] = Counter()
+        self.spares: list[Callable[[], bool]] = []  # each ends a session that is kept for later, if it has one
         self._lock = threading.Lock()
         self._watch = Watch(self.transport)
         _tune(connection)
@@ -76,7 +82,9 @@ class Link:
     def lost(self) -> LinkLost:
         """The error that says so, with the reason where one is known."""
         reason = self._watch.reason
-        if not reason and (error := self.transport.saved_exception):
+        error = self.transport.saved_exception
+        # A refused channel is kept there, too, however long ago that was: it has ended nothing.
+        if not reason and error and not isinstance(error, ChannelException):
             reason = getattr(error, "strerror", None) or str(error)
         return LinkLost(self.host, reason)
 
@@ -117,24 +125,37 @@ class Link:
             raise Refused(_("{host} doesn't run {command}: {error}").format(host=self.host, command=command, error=error)) from None
         made = self._socket("process", channel)
         if password is not None:
-            made.sendall(password.encode() + b"\n")
+            with suppress(BrokenPipeError):  # it has ended already: whoever reads gets the end, and its words say why
+                made.sendall(password.encode() + b"\n")
         return made
 
+    def make_room(self) -> bool:
+        """Ends a session that is kept for later; gives whether there was one. sshd counts it for a moment more."""
+        return any(spare() for spare in self.spares)
+
     def _session(self) -> OpenChannel:
-        """A channel for a command. Tries again: sshd counts a session that has ended for a moment more."""
-        for _again in range(SESSION_TRIES - 1):
+        """A channel for a command. Tries again: another one is ended where it is only kept, and sshd counts an ended one for a moment more."""
+        for _again in range(SESSION_TRIES):
             with suppress(Refused):
                 return self._open("session", Message(), _("a command"))
+            self.make_room()
             time.sleep(SESSION_WAIT)
-        return self._open("session", Message(), _("a command"))
+        try:
+            return self._open("session", Message(), _("a command"))
+        except Refused as error:
+            raise NoSession(*error.args) from None
 
-    def run(self, script: str, timeout: float = PATIENCE) -> tuple[int, str, str]:
+    def run(self, script: str, timeout: float = PATIENCE, given: bytes = b"") -> tuple[int, str, str]:
         """Runs a few lines of POSIX shell on the host, whatever the user's own shell; gives exit code, output and errors.
+
+        `given` is their standard input.
 
         Raises Refused, LinkLost, or TimeoutError when nothing comes for `timeout` seconds.
         """
         with self.process(f"sh -c {shlex.quote(script)}") as made:
             made.settimeout(timeout)
+            with suppress(BrokenPipeError):  # they have ended without reading it
+                made.sendall(given)
             made.shutdown(socket.SHUT_WR)
             output = b""
             while piece := made.recv(PACKET):

@@ -33,8 +33,7 @@ class Workplace:
         if self._there.get(name) == data:
             return
         target = shlex.quote(f"{self.path}/{name}")
-        # `link.run` has no standard input; the file is small.
-        code, _said, words = self._link.run(f"cat >{target} <<'SILVERLINING-END'\n{data.decode()}\nSILVERLINING-END")
+        code, _said, words = self._link.run(f"cat >{target}", given=data)
         if code:
             raise SilverliningError(
                 _("{name} can't be written on the host: {words}").format(name=name, words=words.strip()), _("see `df /tmp` there")

@@ -5,35 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from ..contexts import proxies
 from ..debian import PATH
-from ..install import as_root
+from .shell import follow, guarded
 
 if TYPE_CHECKING:
     from .host import SshHost
     from .link import Link
 
-PIECE = 65_536
-# Lines of input up to `--` are for sudo, those up to the next one are variables: a proxy's address may hold a password, and a command line
-# can be read by everybody there. The end of the input is the end of the connection; then the program must go, and remove what it has made.
-# It says so on an output that nobody reads any more: that must not kill it before it is done.
-GUARD = """
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
-while read -r line && [ "$line" != -- ]; do :; done
-while read -r line && [ "$line" != -- ]; do export "$line"; done
-exec 3<&0
-trap '' PIPE
-setsid "$@" </dev/null 3<&- & job=$!
-{ while read -r line; do :; done; kill -TERM "-$job" || kill -TERM "$job"; } <&3 >/dev/null 2>&1 & watch=$!
-exec 3<&-
-wait "$job"; code=$?
-kill "$watch" 2>/dev/null
-exit "$code"
-"""
 # A shell without pipefail: the maker's exit code comes through a pipe of its own. What was cut off gets no name.
 IMPORT = """
 said=$({{ {{ {make}; echo "exit=$?" >&3; }} | docker import {changes} -; }} 3>&1); imported=$?
@@ -87,18 +69,5 @@ class SshRunner:
         return {"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **both, **{name.lower(): value for name, value in both.items()}}
 
     def _run(self, argv: Sequence[str], sudo: bool, environment: Mapping[str, str], stdout: IO[bytes] | None = None) -> tuple[int, str]:
-        line, words = shlex.join(["sh", "-c", GUARD, "guard", *argv]), None
-        if sudo:
-            line, words = as_root(line, self._host.password)
-        variables = [f"{name}={value}" for name, value in environment.items() if "\n" not in value]
-        with self._link.process(line) as made:
-            given = "\n".join(["--", *variables, "--", ""])
-            with suppress(BrokenPipeError):  # it has ended already, and its words say why
-                made.sendall(f"{words or ''}{given}".encode())
-            while piece := made.recv(PIECE):
-                if stdout:
-                    stdout.write(piece)
-            said = made.words()
-            made.channel.status_event.wait()
-            self._link.check()
-            return made.channel.exit_status, said
+        line, given = guarded(argv, environment, sudo, self._host.password)
+        return follow(self._link, line, given, stdout.write if stdout else lambda piece: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...model.commands import line, remove, run
 from ...model.text import _
 from ..scene import Scene, claim
 
@@ -22,6 +23,8 @@ def survives_recreation(scene: Scene, service: str) -> None:
     before = scene.count()
     applier = Applier(scene.client, scene.stack)
     old = scene.inspect(container.name)["Id"]
+    for argv in (*remove(container.name), run(container)):
+        scene.voice.command(line(argv))
     applier.remove(container.name)
     applier.run(container, lambda words: None)
     after = scene.count()
@@ -41,6 +44,7 @@ def restarts_gunicorn(scene: Scene, service: str) -> None:
 
     old = scene.until(pid, _("gunicorn running in {container}").format(container=container), 10)
     # The shell's own kill: the program is in few images.
+    scene.voice.command(f"docker exec {container} sh -c 'kill -9 {old}'")
     scene.demand(container, "sh", "-c", f"kill -9 {old}")
     new = scene.until(lambda: (now := pid()) != old and now, _("another gunicorn in {container}").format(container=container), 20)
     scene.until(lambda: scene.ask(container, "app-health").ok, _("{container} healthy").format(container=container), 20)

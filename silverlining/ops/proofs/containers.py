@@ -27,7 +27,9 @@ def own_layer(scene: Scene, service: str) -> None:
     one = two = ""
     try:
         one = _throwaway(scene, image)
+        scene.voice.command(f"docker exec {one} sh -c 'echo changed > {NOTE}'")
         scene.demand(one, "sh", "-c", f"echo changed > {NOTE}")
+        scene.voice.command(f"docker diff {one}")
         changed = [c["Path"] for c in scene.client.diff(one) or []]
         scene.voice.ok(_("container {id}: wrote {note}; docker diff shows it").format(id=one, note=NOTE))
         claim(NOTE in changed, _("docker diff doesn't show {note}: {changed}").format(note=NOTE, changed=changed))
@@ -59,6 +61,7 @@ def commit(scene: Scene, service: str) -> None:
     one = two = ""
     try:
         one = _throwaway(scene, scene.first(service).image)
+        scene.voice.command(f"docker exec {one} sh -c 'echo kept > {NOTE}'")
         scene.demand(one, "sh", "-c", f"echo kept > {NOTE}")
         scene.voice.command(f"docker commit {one} {repository}:{tag}")
         scene.client.commit(one, repository, tag)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 from ...model.text import _
 from ..scene import Scene, claim
@@ -36,6 +37,7 @@ def failover(scene: Scene, service: str) -> None:
         for number in answered:
             claim(number >= before, _("the number fell from {before} to {number}").format(before=before, number=number))
         new = scene.observe(again=True).master
+        _say_what_was_lost(scene, [before, *answered])
         _say_sentinels_words(scene, paused)
     finally:
         scene.voice.command(f"docker unpause {old}")
@@ -72,15 +74,33 @@ def _hits_until_new_master(scene: Scene, old: str, since: float) -> tuple[list[i
     return answered, reported
 
 
+def _say_what_was_lost(scene: Scene, numbers: list[int]) -> None:
+    """The numbers one after another, and what asynchronous replication has lost or repeated among them."""
+    steps = [after - before for before, after in pairwise(numbers)]
+    again, skipped = sum(step < 1 for step in steps), sum(step - 1 for step in steps if step > 1)
+    scene.voice.output(" ".join(map(str, numbers)))
+    if again:
+        scene.voice.ok(_("{count} of them given again: the old master had counted them, and no replica had a copy").format(count=again))
+    if skipped:
+        scene.voice.ok(_("{count} left out: counted by a try that got no answer, then counted anew").format(count=skipped))
+    if not again and not skipped:
+        scene.voice.ok(_("each one more than the one before: this time nothing was lost and nothing counted twice"))
+
+
 def _say_sentinels_words(scene: Scene, since: float) -> None:
     """The lines of a Sentinel's log that tell of the failover."""
     start = int(time.time() - (time.monotonic() - since)) - 1
-    for sentinel in scene.stack.of("sentinel"):
-        log: bytes = scene.client.logs(sentinel.name, since=start)
-        lines = [line for line in log.decode(errors="replace").splitlines() if any(w in line for w in ("+odown", "+vote", "+switch-master"))]
-        if any("+switch-master" in line for line in lines):
-            scene.voice.command(f"docker logs {sentinel.name}")
-            scene.voice.output("\n".join(lines))
-            break
+
+    def told() -> tuple[str, list[str]] | None:
+        for sentinel in scene.stack.of("sentinel"):
+            log: bytes = scene.client.logs(sentinel.name, since=start)
+            lines = [line for line in log.decode(errors="replace").splitlines() if any(w in line for w in ("+odown", "+vote", "+switch-master"))]
+            if any("+switch-master" in line for line in lines):
+                return sentinel.name, lines
+        return None
+
+    name, lines = scene.until(told, _("+switch-master in a Sentinel's log"), 10)
+    scene.voice.command(f"docker logs {name}")
+    scene.voice.output("\n".join(lines))
     scene.voice.command(f"docker exec {scene.first('sentinel').name} redis-ask -p 26379 info sentinel")
     scene.voice.output(scene.demand(scene.first("sentinel").name, "redis-ask", "-p", "26379", "info", "sentinel").splitlines()[-1])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from ...model.stack import LESSON_KEY
 from ...model.text import _
 from ..scene import Scene, claim
 
-HAND = "by-hand"
+HAND = LESSON_KEY.rpartition("/")[2]
 
 
 def key_by_hand(scene: Scene, service: str) -> None:
     """A key put by hand becomes a server that takes traffic; deleted, it leaves."""
     etcd, app = scene.first("etcd").name, scene.first("ping-app")
-    key, value = f"/app/servers/{HAND}", f"{app.address}:8000"
+    key, value = LESSON_KEY, f"{app.address}:8000"
     scene.voice.command(f"docker exec {etcd} etcdctl put {key} {value}")
     scene.demand(etcd, "etcdctl", "put", key, value)
     try:

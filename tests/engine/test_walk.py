@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import random
+import signal
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from docker import APIClient
 
 from steps import NAMES
 
-from .course import Course, until
+from .course import LABEL, Course, Run, until
 from .decoys import Decoys
 
 SEED = int(os.environ.get("WALK_SEED") or random.randrange(10_000))
@@ -48,13 +54,28 @@ def go(course: Course, step: str, goes_on: Callable[[], int], *flags: str) -> st
     course.must_be_green()
     if step in COUNTING:
         goes_on()
+    if course.ids():
+        must_close(course, text)
     return text
 
 
+def must_close(course: Course, text: str) -> None:
+    """A step's output ends with the picture of what stands and the address to open."""
+    _, _, end = text.rpartition("What stands now")
+    for name in course.ids().keys() - {course.name("secrets")}:
+        service, _, index = name.removeprefix(f"{course.stack}-").rpartition("-")
+        assert f"│ {service} {index} " in end, end
+    address, port = course.entry
+    assert end.rstrip().endswith(f"open http://{'localhost' if address == '127.0.0.1' else address}:{port}/"), end
+
+
 @pytest.mark.parametrize("step", NAMES)
-def test_each_step_once_and_again(course: Course, decoys: Decoys, goes_on: Callable[[], int], step: str) -> None:
-    """A step is played with its proofs; the second run finds nothing to do; a dry run to elsewhere changes nothing."""
-    text = go(course, step, goes_on)
+def test_each_step_once_and_again(course: Course, decoys: Decoys, goes_on: Callable[[], int], step: str, tmp_path: Path) -> None:
+    """A step is played with its proofs; the second run finds nothing to do; a dry run to elsewhere changes nothing.
+
+    What a proof leaves that was killed while something was down, the next run puts right.
+    """
+    text = go(course, step, goes_on, "--play")
     assert "1/" in text and "✓" in text
     course.must_stand_still(step)
     before = course.snapshot()
@@ -62,7 +83,90 @@ def test_each_step_once_and_again(course: Course, decoys: Decoys, goes_on: Calla
     ours, invokes = course.run(elsewhere, "--dry"), course.run("--dry", elsewhere)
     assert course.snapshot() == before, f"--dry {elsewhere} (seed {SEED})"
     assert ours == invokes
+    for proof in CUTS.get(step, {}):
+        cut(course, step, proof, tmp_path / f"{proof}.log")
+        if proof == "commit":
+            # Another image takes the name; the first one, without a name now, is teardown's.
+            with lesson_of(course, step, proof):
+                course.run(step, "--play")
+        # It ends with the checks of the step, all good.
+        course.run(step, "--yes")
+        assert step != "step07-etcd-confd" or servers(course) == {"app1", "app2", "app3"}
+        if step in COUNTING:
+            goes_on()
     decoys.must_be_untouched()
+
+
+# ---- lessons that are killed
+
+
+def stands(state: str, service: str = "") -> Callable[[Course], bool]:
+    """Whether a container (of this service) is in this state."""
+
+    def seen(course: Course) -> bool:
+        return any(entry["State"] == state and service in ("", entry["Labels"]["io.silverlining.service"]) for entry in course.mine())
+
+    return seen
+
+
+def servers(course: Course) -> set[str]:
+    """The names under /app/servers in etcd, asked at its port: a program in its container would come too late."""
+    prefix = b"/app/servers"
+    body = {"key": b64encode(prefix + b"/").decode(), "range_end": b64encode(prefix + b"0").decode(), "keys_only": True}
+    link = http.client.HTTPConnection("127.0.0.1", course.ports["etcd"], timeout=10)
+    try:
+        link.request("POST", "/v3/kv/range", json.dumps(body))
+        found = json.loads(link.getresponse().read()).get("kvs", [])
+    finally:
+        link.close()
+    return {b64decode(pair["key"]).decode().rpartition("/")[2] for pair in found}
+
+
+def committed(course: Course) -> bool:
+    """Whether an image that step04's lesson has committed is there, with or without its name."""
+    return bool(course.client.images(filters={"label": [f"{LABEL}={course.stack}", "io.silverlining.helper=lesson"]}))
+
+
+# Step → its proofs that are killed, and what then stands.
+CUTS: dict[str, dict[str, Callable[[Course], bool]]] = {
+    "step04-image": {"commit": committed},
+    "step05-sentinel": {"failover": stands("paused")},
+    "step06-haproxy": {"server-down": stands("exited", "ping-app")},
+    "step07-etcd-confd": {
+        "key-by-hand": lambda course: "lesson" in servers(course),
+        "etcd-gone": stands("exited", "etcd"),
+        "last-key": lambda course: not servers(course),
+    },
+}
+ONLY = """
+from dataclasses import replace
+_one = next(proof for act in LESSON.acts for proof in act.proofs if proof.name == {proof!r})
+LESSON = replace(LESSON, acts=(replace(LESSON.acts[0], commands=(), checks=(), proofs=(_one,)),))
+"""
+
+
+@contextmanager
+def lesson_of(course: Course, step: str, proof: str) -> Iterator[None]:
+    """In the block the step's lesson is this proof alone."""
+    module = course.checkout / "steps" / f"{step.replace('-', '_')}.py"
+    whole = module.read_text()
+    module.write_text(whole + ONLY.format(proof=proof))
+    try:
+        yield
+    finally:
+        module.write_text(whole)
+
+
+def cut(course: Course, step: str, proof: str, log: Path) -> None:
+    """The proof is played and killed at its worst moment."""
+    there = CUTS[step][proof]
+    with lesson_of(course, step, proof):
+        run = Run(course, log, step, "--play", "--yes")
+        until(lambda: run.process.poll() is not None or there(course), f"the worst moment of {proof}", 60, 0.01)
+        text = run.end(signal.SIGKILL)
+    assert run.process.returncode == -signal.SIGKILL and "1/1" in text, text
+    assert there(course)
+    until(lambda: not course.client.containers(all=True, filters={"name": f"{course.stack}-lock"}), "the lock is free", 20)
 
 
 def test_jumps(course: Course, decoys: Decoys, goes_on: Callable[[], int]) -> None:
@@ -162,6 +266,7 @@ def test_teardown_and_back(course: Course, decoys: Decoys, goes_on: Callable[[],
     assert "--yes" in course.fails("teardown")
     assert course.snapshot() == before
     must_be_gone(course, course.run("teardown", "--yes"), volumes)
+    assert not committed(course), "what a killed lesson has left goes, too"
     course.run("deploy-all", "--yes")
     assert goes_on() == number + 1
     course.must_be_green()

@@ -106,7 +106,7 @@ def test_what_is_cut_off_ends_there_too(web1: RemoteHost, user: str, password: s
                 ended.set()
 
         threading.Thread(target=make, daemon=True).start()
-        until(lambda: "dpkg" in litter(web1) and "/tmp/mmdebstrap." in litter(web1), "a base half made", 60)
+        until(lambda: "dpkg" in litter(web1) and "/tmp/tmp." in litter(web1), "a base half made", 60)
     assert ended.wait(30)
     gone_by(web1, 30)
     assert web1.docker("images", "--quiet", "--all") == before

@@ -69,5 +69,5 @@ class SshRunner:
         return {"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **both, **{name.lower(): value for name, value in both.items()}}
 
     def _run(self, argv: Sequence[str], sudo: bool, environment: Mapping[str, str], stdout: IO[bytes] | None = None) -> tuple[int, str]:
-        line, given = guarded(argv, environment, sudo, self._host.password)
+        line, given = guarded(argv, environment, sudo, self._host.password, scratch=True)
         return follow(self._link, line, given, stdout.write if stdout else lambda piece: None)

@@ -25,18 +25,26 @@ PIECE = 65_536
 # Lines of input up to `--` are for sudo, those up to the next one are variables: a proxy's address may hold a password, and a command line
 # can be read by everybody there. The end of the input is the end of the connection; then the program must go, and remove what it has made.
 # It says so on an output that nobody reads any more: that must not kill it before it is done. Without setsid (it is no Linux) what the
-# program has started stays.
+# program has started stays. It is told until it has gone: mmdebstrap hears nothing while it unpacks, but for a child of its that is hit.
 GUARD = """
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 while read -r line && [ "$line" != -- ]; do :; done
 while read -r line && [ "$line" != -- ]; do export "$line"; done
 exec 3<&0
 trap '' PIPE
+[ -z "$SCRATCH" ] || { TMPDIR=$(mktemp -d) && chmod 711 "$TMPDIR" && export TMPDIR; }
+tidy() { [ -z "$SCRATCH" ] || rm -rf "$TMPDIR"; }
 $(command -v setsid) "$@" </dev/null 3<&- & job=$!
-{ while read -r line; do :; done; [ -n "$UNBROKEN" ] || kill -TERM "-$job" || kill -TERM "$job"; } <&3 >/dev/null 2>&1 & watch=$!
+{
+    while read -r line; do :; done
+    trap '' TERM
+    [ -n "$UNBROKEN" ] || for beat in 1 2 3 4 5; do kill -TERM "-$job" || kill -TERM "$job" || break; sleep 6; done
+    tidy
+} <&3 >/dev/null 2>&1 & watch=$!
 exec 3<&-
 wait "$job"; code=$?
 kill "$watch" 2>/dev/null
+tidy
 exit "$code"
 """
 
@@ -57,16 +65,20 @@ class Shell:
         return result(self._link, command, command, given, timeout or self.config.timeouts.command, ends=True)
 
 
-def guarded(argv: Sequence[str], environment: Mapping[str, str], sudo: bool, password: str | None, unbroken: bool = False) -> tuple[str, str]:
+def guarded(
+    argv: Sequence[str], environment: Mapping[str, str], sudo: bool, password: str | None, unbroken: bool = False, scratch: bool = False
+) -> tuple[str, str]:
     """The command line that runs `argv` as long as its input is open, as root with `sudo`, and what this input begins with.
 
-    With `unbroken` it goes on to its end all the same, though nobody hears of it.
+    With `unbroken` it goes on to its end all the same, though nobody hears of it. With `scratch` its temporary files have a directory
+    of their own, which goes with it.
     """
     line, words = shlex.join(["sh", "-c", GUARD, "guard", *argv]), None
     if sudo:
         line, words = as_root(line, password)
     variables = [f"{name}={value}" for name, value in environment.items() if "\n" not in value]
-    return line, (words or "") + "\n".join(["--", *variables, *(["UNBROKEN=yes"] if unbroken else []), "--", ""])
+    variables += [f"{name}=yes" for name, wanted in (("UNBROKEN", unbroken), ("SCRATCH", scratch)) if wanted]
+    return line, (words or "") + "\n".join(["--", *variables, "--", ""])
 
 
 def result(link: Link, command: str, line: str, given: str, timeout: float | None, ends: bool = False) -> Result:

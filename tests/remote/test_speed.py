@@ -24,7 +24,7 @@ from .relay import Relay
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 RUNS = 5
-FEW, MANY = 3, 15
+FEW, MANY = 3, 9
 ROUND_TRIP = 0.02  # seconds
 
 

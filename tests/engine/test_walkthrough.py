@@ -6,7 +6,6 @@ import io
 import os
 import re
 import signal
-import sys
 import termios
 from collections.abc import Iterator
 from typing import Any
@@ -34,9 +33,10 @@ class Show:
 
     def __init__(self, course: Course, *words: str, columns: int = 80, rows: int = 24) -> None:
         self.log = io.StringIO()
+        command, *rest = course.line("walkthrough", *words)
         self.child = pexpect.spawn(
-            sys.executable,
-            ["-m", "invoke", "walkthrough", *words],
+            command,
+            rest,
             cwd=str(course.checkout),
             env=course.environment(TERM="xterm", COLUMNS="", LINES=""),  # type: ignore[arg-type]
             dimensions=(rows, columns),

@@ -60,6 +60,12 @@ class RemoteHost:
         docker("start", self.name)
         self.settle()
 
+    def restart_engine(self) -> None:
+        """As by an upgrade of Docker: it ends, and its containers with it; then it starts again."""
+        self.exec("sh", "-c", "kill $(cat /run/docker.pid); while [ -e /run/docker.pid ]; do sleep 0.1; done")
+        self.exec("sh", "-c", "setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null &")
+        self.await_engine()
+
     def stop(self) -> None:
         """Takes the host away with its disk."""
         docker("rm", "--force", "--volumes", self.name)

@@ -58,9 +58,13 @@ def test_only_the_web_port_is_open_to_others(course: RemoteCourse) -> None:
 def test_again_there_is_nothing_to_do(course: RemoteCourse) -> None:
     """The second run changes nothing, whoever asks: root, a member of the group docker, or a sudo user."""
     for one in (course, course.as_user("deployer"), course.as_user("admin2")):
-        before = course.snapshot()
         one.must_stand_still("deploy-all")
-        assert course.snapshot() == before
+    assert way(course.as_user("deployer")) == f"{course.host.address}: the socket forwarded by SSH"
+
+
+def way(course: RemoteCourse) -> str:
+    """How the engine is reached, as `doctor` tells it."""
+    return str(next(fact["seen"] for fact in course.json("doctor")["facts"] if fact["name"] == "way"))
 
 
 def test_a_dry_run_and_status_as_here(course: RemoteCourse) -> None:
@@ -72,13 +76,24 @@ def test_a_dry_run_and_status_as_here(course: RemoteCourse) -> None:
 
 
 def test_what_is_broken_is_mended(course: RemoteCourse) -> None:
-    """A container that was taken away comes back, and nothing else changes."""
+    """A container that was taken away comes back, and nothing else changes: also by a sudo user."""
     before = course.ids()
     name = course.name("ping-app", 2)
     course.client.remove_container(name, force=True)
-    course.run("deploy-all", "--yes")
+    course.as_user("admin2").run("deploy-all", "--yes")
     assert course.changed(before) == {name}
     course.must_be_green()
+
+
+def test_after_a_restart_of_the_engine_everything_comes_back(course: RemoteCourse) -> None:
+    """Without any task: the same containers, registered again, the checks green, and the number goes on."""
+    number, before = course.hit(), course.ids()
+    keys = course.ask(course.name("etcd"), "etcdctl", "get", "--prefix", "/app/servers/")
+    course.host.restart_engine()
+    until(lambda: all(one["ok"] for one in course.checks().values()), "every check is good again", 90, 0.5)
+    assert course.ids() == before and course.hit() == number + 1
+    assert course.ask(course.name("etcd"), "etcdctl", "get", "--prefix", "/app/servers/") == keys and keys.count("app") == 6
+    course.must_stand_still("deploy-all")
 
 
 def test_where_sshd_forwards_no_socket(course: RemoteCourse) -> None:
@@ -86,6 +101,7 @@ def test_where_sshd_forwards_no_socket(course: RemoteCourse) -> None:
     with course.host.sshd("AllowStreamLocalForwarding no"):
         for one in (course, course.as_user("deployer"), course.as_user("admin2")):
             assert "dial-stdio" in one.must_stand_still("deploy-all")
+        assert way(course.as_user("deployer")) == f"{course.host.address}: docker system dial-stdio"
         name = course.name("ping-app", 1)
         course.client.remove_container(name, force=True)
         course.as_user("deployer").run("deploy-all", "--yes")
@@ -126,7 +142,8 @@ def test_nothing_is_left_behind(course: RemoteCourse) -> None:
     """No process of ours runs on the host when no task does, no file of ours is there, no lock is held."""
     host = course.host
     course.clean()
-    course.run("step09-compose", "--yes", "--quick")
+    said = course.run("step09-compose", "--yes", "--quick")
+    assert "the CLI's plugin" in said and "warn" not in said.lower(), said
     course.must_be_at("step09-compose")
     course.must_be_green()
     until(lambda: not host.sessions(), "no connection stands")
@@ -136,7 +153,7 @@ def test_nothing_is_left_behind(course: RemoteCourse) -> None:
 
 
 def test_on_docker_20_10(shop2: RemoteCourse) -> None:
-    """The same on an engine that is two years older, both ways to it."""
+    """The same on an engine that is two years older, both ways to it; Compose is none of the host's there, and runs in a container."""
     shop2.run("deploy-all", "--yes")
     shop2.must_be_at("step08-netdata")
     shop2.must_be_green()
@@ -144,6 +161,12 @@ def test_on_docker_20_10(shop2: RemoteCourse) -> None:
     shop2.as_user("deployer").must_stand_still("deploy-all")
     with shop2.host.sshd("AllowStreamLocalForwarding no"):
         assert "dial-stdio" in shop2.as_user("admin2").must_stand_still("deploy-all")
+    number = shop2.hit()
+    said = shop2.as_user("deployer").run("step09-compose", "--yes", "--quick")
+    assert "in a container" in said and "warn" not in said.lower(), said
+    shop2.must_be_at("step09-compose")
+    shop2.must_be_green()
+    assert shop2.hit() > number
     shop2.clean()
     assert not shop2.mine() and not shop2.volumes()
 

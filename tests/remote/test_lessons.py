@@ -8,6 +8,7 @@ import pytest
 
 import steps
 from tests.engine.course import Course, own_stack, until
+from tests.engine.test_walkthrough import Show
 
 from .course import RemoteCourse, nothing_here
 from .hosts import RemoteHost
@@ -22,10 +23,15 @@ def test_every_lesson_is_played_there(shop1: RemoteCourse, site: Site) -> None:
     shop1.clean()
     one = shop1.as_user("deployer")
     with nothing_here(site.engine):
+        must_go_by_keys(one)
         said = one.run("walkthrough", "--no-wait", "--yes", "--start", "step01-nginx")
     assert "✗" not in said, said[-3000:]
     for step in steps.NAMES[1:]:
         assert f"{step} · step" in said
+    # The host's own bridge, which this machine doesn't have.
+    bridge = f"br-{one.networks()[one.stack][:12]}"
+    assert f"is the bridge {bridge} of the host" in said and not Path("/sys/class/net", bridge).exists()
+    assert bridge in shop1.host.exec("ls", "/sys/class/net").split()
     assert "the rule" in said and "DNAT" in said and "switch-master" in said
     assert "volume /usr/src/app" in said, "the code is copied, not mounted"
     assert "fab -H deployer@shop1 teardown" in said
@@ -35,6 +41,18 @@ def test_every_lesson_is_played_there(shop1: RemoteCourse, site: Site) -> None:
     left = shop1.host.exec("sh", "-c", "ls -d /tmp/silverlining* 2>/dev/null", check=False)
     assert not left, left
     shop1.clean()
+
+
+def must_go_by_keys(course: RemoteCourse) -> None:
+    """On a terminal each key does there what it does here: the step, its first act, and out."""
+    show = Show(course, "--start", "step01-nginx")
+    assert "One nginx container" in show.page() and not course.ids()
+    assert "What stands now" in show.on() and course.ids()
+    text = show.on()
+    assert "act 1 of 6" in text and f"$ docker ps --filter name={course.name('nginx')}" in text and "✓ containers" in text
+    show.press("q")
+    assert "The host stays as it is." in show.over(0)
+    course.must_be_at("step01-nginx")
 
 
 def test_a_host_behind_a_gateway_and_without_a_network(inner: RemoteHost, web1: RemoteHost, site: Site, tmp_path: Path) -> None:

@@ -31,6 +31,16 @@ def results(text: str) -> dict[str, str]:
     return {line.split()[0]: " ".join(line.split()[2:]) for line in text.partition("\nHosts\n")[2].splitlines()[1:]}
 
 
+def must_move(one: RemoteCourse, other: RemoteCourse, file: Path) -> None:
+    """A backup of one is restored on the other: the next hit there is one more than the last one here."""
+    for _ in range(3):
+        number = one.hit()
+    one.run("backup", str(file))
+    other.run("restore", str(file), "--yes")
+    assert other.hit() == number + 1
+    other.must_be_green()
+
+
 def test_ctrl_c_ends_both(both: RemoteCourse, shop1: RemoteCourse, shop2: RemoteCourse, tmp_path: Path) -> None:
     """Both are told, let their lock go and say so; the next run of one goes on from what stands there."""
     run = Run(both, tmp_path / "log", "deploy-all", "--yes")
@@ -45,8 +55,11 @@ def test_ctrl_c_ends_both(both: RemoteCourse, shop1: RemoteCourse, shop2: Remote
     shop1.must_be_green()
 
 
-def test_a_stack_on_each(both: RemoteCourse, shop1: RemoteCourse, shop2: RemoteCourse, local_engine: APIClient) -> None:
-    """One that fails stops no other; a check of both is one JSON object; what would have to ask is refused with a hint; nothing happens here."""
+def test_a_stack_on_each(both: RemoteCourse, shop1: RemoteCourse, shop2: RemoteCourse, local_engine: APIClient, tmp_path: Path) -> None:
+    """One that fails stops no other; a check of both is one JSON object; what would have to ask is refused with a hint; nothing happens here.
+
+    What one has counted, the other goes on with: by a backup.
+    """
     with nothing_here(local_engine):
         done = both.invoke("deploy-all")
         assert results(done.stdout) == {"shop1": "done", "nobody.invalid": FAILED, "shop2": "done"}, done.stdout + done.stderr
@@ -56,6 +69,7 @@ def test_a_stack_on_each(both: RemoteCourse, shop1: RemoteCourse, shop2: RemoteC
         done = both.invoke("check", "--json")
         given = json.loads(done.stdout)
         assert given["shop1"]["ok"] and given["shop2"]["ok"] and set(given["nobody.invalid"]) == {"error"}
+        must_move(shop1, shop2, tmp_path / "counter.backup")
         before = [course.ids() for course in (shop1, shop2)]
         done = both.invoke("teardown")
         assert done.returncode == 1 and done.stderr.count("add --yes to go on") == 2

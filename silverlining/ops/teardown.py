@@ -17,6 +17,8 @@ from ..model.text import _, _n
 from .desk import Desk
 from .lock import new_lock
 
+UNNAMED = "<none>:<none>"
+
 
 def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     """Removes what carries exactly our stack's label. Says what goes and asks first. Raises SilverliningError."""
@@ -108,7 +110,8 @@ def _refuse_guests(foreign: list[Any], networks: list[Any], volumes: list[Any]) 
 def _left_by_lessons(client: Any, stack: str) -> list[str]:
     """Images that a lesson has committed and, killed, could not remove: they have the labels of its container."""
     found = client.images(filters={"label": [f"{labels.STACK}={stack}", f"{labels.HELPER}=lesson"]})
-    return [tag for entry in found for tag in entry.get("RepoTags") or [entry["Id"]]]
+    # One that has lost its name has no tag, or on 20.10 a placeholder that is none.
+    return [name for entry in found for name in [tag for tag in entry.get("RepoTags") or () if tag != UNNAMED] or [entry["Id"]]]
 
 
 def _remove_images(client: Any, tags: list[str]) -> list[str]:

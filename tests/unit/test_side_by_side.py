@@ -73,8 +73,8 @@ def count(c, set=None):
 
 @task(iterable=["set"])
 def stay(c, set=None):
-    (HERE / f"there-{{c.host}}").touch()
     try:
+        (HERE / f"there-{{c.host}}").touch()
         threading.Event().wait()
     except KeyboardInterrupt:
         time.sleep(0.2)

@@ -132,6 +132,7 @@ def test_forwards_explained_a_shell_and_back(course: Course) -> None:
 
 
 def test_ctrl_c_in_the_middle_of_an_act(course: Course) -> None:
+    course.clean()
     show = Show(course, "--start", "step02-django")
     assert "step02-django" in show.page()
     assert "What stands now" in show.on()

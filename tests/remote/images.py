@@ -1,12 +1,8 @@
-"""The images of the test hosts, built on this machine's engine from our Debian bases by the same store that builds the stack's.
-
-As a program it builds all of them, once the engine tests that run meanwhile have made the base.
-"""
+"""The images of the test hosts, built on this machine's engine from our Debian bases by the same store that builds the stack's."""
 
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +45,10 @@ def make(api: APIClient, *variants: str) -> dict[str, str]:
     return {name: got[f"test-host/{name}"].reference for name in variants}
 
 
-def make_ahead(seconds: float = 600) -> None:
-    """Builds all of them when the base is there: two that make it at once would only be slower. Without one in time nothing is built."""
+def make_all() -> None:
+    """Builds what the whole suite needs, the course's images and these, in one go: what is independent is built side by side."""
     api = APIClient(os.environ.get("DOCKER_HOST"), version="auto", timeout=600)
-    base, end = store(api).tag("debian"), time.monotonic() + seconds
-    while time.monotonic() < end:
-        if api.images(base):
-            make(api, *PACKAGES)
-            return
-        time.sleep(1)
-
-
-if __name__ == "__main__":
-    make_ahead()
+    try:
+        store(api).resolve(CATALOGUE)
+    finally:
+        api.close()

@@ -12,6 +12,7 @@ from docker import APIClient
 from silverlining.host.images import ImageStore
 from silverlining.model import settings
 from silverlining.model.images import APT, BUILT, IMAGES, Image, Variant
+from silverlining.model.stack import template_variables
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -36,7 +37,8 @@ def example() -> Any:
 
 def store(api: APIClient) -> ImageStore:
     """What builds them."""
-    return ImageStore(api, ROOT, settings.load(example()), {}, catalogue=CATALOGUE)
+    ours = settings.load(example())
+    return ImageStore(api, ROOT, ours, template_variables(ours), catalogue=CATALOGUE)
 
 
 def make(api: APIClient, *variants: str) -> dict[str, str]:

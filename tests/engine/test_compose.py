@@ -153,7 +153,7 @@ def test_teardown_keeps_the_data_of_a_master_whose_volume_has_no_name(course: Co
     stands_by_compose(course)
 
 
-@pytest.mark.parametrize(("after", "then"), [("-d redis-master", "deploy-all"), ("-d etcd", "deploy-all"), ("--no-start haproxy", "step09-compose")])
+@pytest.mark.parametrize(("after", "then"), [("-d redis-master", "deploy-all"), ("--no-start haproxy", "step09-compose")])
 def test_a_run_that_was_killed_is_gone_on_with(course: Course, after: str, then: str) -> None:
     course.run("deploy-all", "--yes")
     last = course.hit()

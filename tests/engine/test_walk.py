@@ -174,7 +174,7 @@ def test_jumps(course: Course, decoys: Decoys, goes_on: Callable[[], int]) -> No
     print(f"seed {SEED}: WALK_SEED={SEED} repeats it")
     dice = random.Random(SEED)
     route = [course.json("status")["step"]]
-    for turn in range(4):
+    for turn in range(3):
         route.append(dice.choice([name for name in NAMES if name != route[-1]]))
         try:
             go(course, route[-1], goes_on, *(["--quick"] if turn % 2 else []))
@@ -183,11 +183,9 @@ def test_jumps(course: Course, decoys: Decoys, goes_on: Callable[[], int]) -> No
         decoys.must_be_untouched()
 
 
-@pytest.mark.parametrize(
-    "start,end", [("step05-sentinel", "step03-redis"), ("step08-netdata", "step05-sentinel"), ("step09-compose", "step08-netdata")]
-)
+@pytest.mark.parametrize("start,end", [("step05-sentinel", "step03-redis"), ("step08-netdata", "step05-sentinel")])
 def test_backwards_with_the_master_moved(course: Course, decoys: Decoys, goes_on: Callable[[], int], start: str, end: str) -> None:
-    """The master is elsewhere than its name says, and the way leads back: the number goes on."""
+    """The master is elsewhere than its name says, and the way leads back: the number goes on. The way back from Compose is test_compose's."""
     go(course, start, goes_on, "--quick")
     # An earlier run may have moved it already.
     if course.master() == course.name("redis-master"):
@@ -227,10 +225,10 @@ def test_an_edit_of_the_redis_configuration_with_the_master_moved(course: Course
     assert course.sentinel_counts() == {("2", "2")}
 
 
-def test_counts_after_five_recreations(course: Course, goes_on: Callable[[], int]) -> None:
-    """A Sentinel and a replica are made anew five times, one of them with the identity in its volume, the other without: no ghosts remain."""
+def test_counts_after_recreations(course: Course, goes_on: Callable[[], int]) -> None:
+    """A Sentinel and a replica are made anew again and again, one of them with the identity in its volume, the other without: no ghosts remain."""
     course.run("deploy-all", "--yes")
-    for turn in range(5):
+    for turn in range(3):
         victims = [course.name("sentinel", turn % 3 + 1), course.name("redis-slave", turn % 2 + 1)]
         if course.master() in victims:
             victims[1] = course.name("redis-master")

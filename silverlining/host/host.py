@@ -189,6 +189,9 @@ def _for_real(context: Any) -> Any:
     class Runner(Local):
         """Ctrl-C ends the command and the run; Invoke's own runner would hand it to the command and go on."""
 
+        # Asked at the end of a run, also of one that was interrupted before Invoke had set it.
+        using_pty = False
+
         def send_interrupt(self, interrupt: KeyboardInterrupt) -> None:
             self.kill()
             raise interrupt

@@ -80,8 +80,8 @@ class Course:
 
     def environment(self, **more: str) -> dict[str, str]:
         """The variables that a task gets: ours, and none that somebody set outside."""
-        own = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_")}
-        return own | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"} | self.settings | more
+        own = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_") and key != "PYTHONDONTWRITEBYTECODE"}
+        return own | {"NO_COLOR": "1"} | self.settings | more
 
     def line(self, *words: str) -> list[str]:
         """The command line of a task."""

@@ -96,11 +96,14 @@ class Hands:
         going = [c for c in self.ours if ours and c.service in services]
         for argv in [argv for c in going for argv in remove(c.name)]:
             self.show(argv)
-        if going and not self.dry:
-            with ThreadPoolExecutor(24) as pool:
-                list(pool.map(lambda c: self.applier.remove(c.id), going))
+        self._remove(c.id for c in going)
         if broken := [s for s in services if s in self.broken]:
             self.compose("rm", "-s", "-f", "-v", *broken)
+
+    def _remove(self, names: Iterable[str]) -> None:
+        if not self.dry:
+            with ThreadPoolExecutor(24) as pool:
+                list(pool.map(self.applier.remove, names))
 
     def step_aside(self, c: SeenContainer) -> str:
         """Ours goes on serving under another name, so that Compose can have its own. Only for what keeps no data."""
@@ -125,11 +128,10 @@ class Hands:
 
     def discard(self, names: Iterable[str]) -> None:
         """Takes away what has served until now."""
-        for name in names:
-            for argv in remove(name):
-                self.show(argv)
-            if not self.dry:
-                self.applier.remove(name)
+        names = list(names)
+        for argv in [argv for name in names for argv in remove(name)]:
+            self.show(argv)
+        self._remove(names)
 
     @contextmanager
     def holding(self, c: Container) -> Iterator[None]:

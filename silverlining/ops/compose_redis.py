@@ -16,8 +16,9 @@ from ..model.stack import Stack
 from ..model.text import _
 from .apply import Applier
 from .readiness import Report
+from .sentinels import attentive
 
-# A Sentinel asks a node for its replicas every 10 s; a new one finds the others by their greetings, every 2 s.
+# Seconds. A Sentinel of before Redis 7 asks a node for its replicas every 10 s; a new one finds the others by their greetings, every 2 s.
 PATIENCE = 12.0
 
 
@@ -51,7 +52,9 @@ def mend_redis(applier: Applier, stack: Stack, seen: Observed, show: Callable[[A
     if not sentinels:
         return
     replicas = len(seen.redis) - 1
-    if not _know(applier, sentinels, master.address, replicas):
+    with attentive(applier.client, sentinels):
+        known = _know(applier, sentinels, master.address, replicas)
+    if not known:
         action_ = do.ResetSentinels(sentinels, replicas)
         for argv in commands(action_):
             show(argv)

@@ -8,13 +8,13 @@ from typing import Any
 
 from ..host.exec import demand, execute, pause
 from ..host.observe import redis_fields
-from ..model import labels
 from ..model.errors import Unhealthy
 from ..model.stack import Stack, address_of
 from ..model.text import _
+from .sentinels import attentive, running
 
 PAUSE_MS = 8000
-STALE = 12.0  # seconds: a Sentinel asks a replica for its role every 10
+STALE = 12.0  # seconds: a Sentinel of before Redis 7 asks a replica for its role every 10
 
 
 def move_master(client: Any, stack: Stack, master: str, target: str, sentinel: str, report: Callable[[str], None]) -> str:
@@ -24,6 +24,11 @@ def move_master(client: Any, stack: Stack, master: str, target: str, sentinel: s
     nothing is lost. The Sentinels carry it out where there are any; without them the nodes are told directly. Raises Unhealthy.
     """
     report(_("moving the master role"))
+    with attentive(client, running(client, stack.name) if sentinel else ()):
+        return _move(client, stack, master, target, sentinel)
+
+
+def _move(client: Any, stack: Stack, master: str, target: str, sentinel: str) -> str:
     end = time.monotonic() + float(stack.settings.deadline)
     wanted = _address(client, stack, target) if target else ""
     while True:
@@ -128,15 +133,9 @@ def _await_fresh(client: Any, stack: Stack, end: float) -> None:
     One that does would take the node that is promoted now for a master that has been wrong for long, and make it a replica again
     (+convert-to-slave). If it stays so, it is another matter, and the move goes on.
     """
-    while any(row.get("role-reported") == "master" for name in _sentinels(client, stack) for row in _replicas(client, name)):
+    while any(row.get("role-reported") == "master" for name in running(client, stack.name) for row in _replicas(client, name)):
         if not pause(0.5, end):
             return
-
-
-def _sentinels(client: Any, stack: Stack) -> list[str]:
-    """The Sentinels that run."""
-    listed = client.containers(filters={"label": [f"{labels.STACK}={stack.name}", f"{labels.SERVICE}=sentinel"], "status": "running"})
-    return [entry["Names"][0].lstrip("/") for entry in listed]
 
 
 def _level(client: Any, master: str, wanted: str, end: float) -> bool:
@@ -202,7 +201,7 @@ def _gather(client: Any, stack: Stack, address: str, end: float) -> None:
 
 def _await_agreement(client: Any, stack: Stack, address: str, end: float) -> None:
     """Waits until all Sentinels that answer name the new master and none is still at work: a node that starts now asks any of them."""
-    for sentinel in _sentinels(client, stack):
+    for sentinel in running(client, stack.name):
         while True:
             answer = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "master", "master"))
             lines = answer.text.splitlines()
@@ -219,23 +218,24 @@ def reset_sentinels(client: Any, sentinels: tuple[str, ...], replicas: int, dead
 
     One at a time, so that the others can still elect (redis.io, Sentinel, "Adding or removing Sentinels").
     """
-    for sentinel in sentinels:
-        report(_("{sentinel} looks anew").format(sentinel=sentinel))
-        demand(client, sentinel, "redis-ask", "-p", "26379", "sentinel", "reset", "master")
-        end = time.monotonic() + deadline
-        while True:
-            lines = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "master", "master")).text.splitlines()
-            facts = dict(zip(lines[::2], lines[1::2], strict=False))
-            if facts.get("num-slaves") == str(replicas) and facts.get("num-other-sentinels") == str(len(sentinels) - 1):
-                break
-            if not pause(0.2, end):
-                raise Unhealthy(
-                    _("{sentinel} knows {slaves} replicas and {others} other Sentinels, {replicas} and {rest} stand").format(
-                        sentinel=sentinel,
-                        slaves=facts.get("num-slaves", "?"),
-                        others=facts.get("num-other-sentinels", "?"),
-                        replicas=replicas,
-                        rest=len(sentinels) - 1,
-                    ),
-                    _("run the same command again; `invoke status` shows who sees what"),
-                )
+    with attentive(client, sentinels):
+        for sentinel in sentinels:
+            report(_("{sentinel} looks anew").format(sentinel=sentinel))
+            demand(client, sentinel, "redis-ask", "-p", "26379", "sentinel", "reset", "master")
+            end = time.monotonic() + deadline
+            while True:
+                lines = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "master", "master")).text.splitlines()
+                facts = dict(zip(lines[::2], lines[1::2], strict=False))
+                if facts.get("num-slaves") == str(replicas) and facts.get("num-other-sentinels") == str(len(sentinels) - 1):
+                    break
+                if not pause(0.2, end):
+                    raise Unhealthy(
+                        _("{sentinel} knows {slaves} replicas and {others} other Sentinels, {replicas} and {rest} stand").format(
+                            sentinel=sentinel,
+                            slaves=facts.get("num-slaves", "?"),
+                            others=facts.get("num-other-sentinels", "?"),
+                            replicas=replicas,
+                            rest=len(sentinels) - 1,
+                        ),
+                        _("run the same command again; `invoke status` shows who sees what"),
+                    )

@@ -23,6 +23,7 @@ from .desk import Desk
 from .lesson import tell
 from .position import find
 from .scene import Scene
+from .sentinels import attentive
 
 
 def scale(desk: Desk, text: str) -> dict[str, Any]:
@@ -90,16 +91,20 @@ def confirm(desk: Desk, names: tuple[str, ...]) -> None:
 
 
 def _await_sentinels(scene: Scene) -> None:
-    """Waits until each Sentinel knows what stands: of a new replica it hears only when it asks the master, every 10 seconds."""
+    """Waits until each Sentinel knows what stands: of a new replica it hears only when it asks the master."""
     right = (len(scene.stack.of(SENTINEL)) - 1, len(scene.stack.of("redis-slave")))
 
     def knows(name: str) -> bool:
         view = sentinel_view(scene.ask(name, *QUESTIONS[SENTINEL]))
         return view is not None and (view.sentinels, view.replicas) == right
 
-    for sentinel in scene.stack.of(SENTINEL):
-        what = _("{name} knows {others} other Sentinels and {replicas} replicas").format(name=sentinel.name, others=right[0], replicas=right[1])
-        scene.until(partial(knows, sentinel.name), what, hint=_("run the same command again; `invoke status` shows who sees what"))
+    sentinels = [c.name for c in scene.stack.of(SENTINEL)]
+    if all(map(knows, sentinels)):
+        return
+    with attentive(scene.client, sentinels):
+        for name in sentinels:
+            what = _("{name} knows {others} other Sentinels and {replicas} replicas").format(name=name, others=right[0], replicas=right[1])
+            scene.until(partial(knows, name), what, hint=_("run the same command again; `invoke status` shows who sees what"))
 
 
 def _close(desk: Desk, outcome: Outcome) -> None:

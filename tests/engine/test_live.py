@@ -148,7 +148,7 @@ def lose_etcd(course: Course) -> None:
 
 def stop_confd(course: Course) -> None:
     """Nobody follows the keys any more."""
-    supervisorctl(course, "stop", "confd")
+    supervisorctl(course, "stop", "balancer:confd")
 
 
 def supervisorctl(course: Course, *words: str) -> str:
@@ -204,9 +204,9 @@ def a_key_more(course: Course) -> Iterator[None]:
 def test_a_confd_that_is_killed_comes_back(course: Course) -> None:
     """Its supervisor starts it again: nothing needs to be mended, and nothing else is started anew."""
     course.run("deploy-all", "--yes")
-    before, old = course.snapshot(), supervisorctl(course, "pid", "confd")
+    before, old = course.snapshot(), supervisorctl(course, "pid", "balancer:confd")
     course.ask(course.name("haproxy"), "sh", "-c", f"kill -9 {old}")
-    until(lambda: supervisorctl(course, "pid", "confd") not in (old, "0"), "another confd", 10)
+    until(lambda: supervisorctl(course, "pid", "balancer:confd") not in (old, "0"), "another confd", 10)
     course.must_be_green()
     with a_key_more(course):
         course.ask(course.name("etcd"), "etcdctl", "del", "/app/servers/app9")

@@ -1,20 +1,19 @@
-"""What all tests share: one on a real engine or host that fails is tried once more, and the summary says so (R).
+"""What all tests share: their order, the images ahead, and a second try for one on a real engine or host (the summary names it: R).
 
 What such tests wait for is done by other processes on a machine that may be shared; a mistake of ours fails twice.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from docker.errors import DockerException
-
-from silverlining.model.errors import SilverliningError
 
 TOP = Path(__file__).parent
 REAL = ("engine", "remote")
+BUILD = pytest.StashKey["subprocess.Popen[bytes]"]()
 
 
 def kind(item: pytest.Item) -> str:
@@ -23,21 +22,34 @@ def kind(item: pytest.Item) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Called by pytest when it knows the tests."""
+    """Called by pytest when it knows the tests. Those that need no engine come first: they take a minute, and say soon what is wrong."""
     for item in items:
         if kind(item) in REAL:
             item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=lambda item: kind(item) in REAL)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def images_ahead(request: pytest.FixtureRequest) -> None:
-    """A run of all tests begins with all images, built side by side: one after another, as the tests ask for them, takes minutes more.
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A run of all tests has its images built meanwhile, side by side: one after another, as the tests ask for them, takes minutes more.
 
-    What goes wrong here the test tells that needs the image.
+    What goes wrong there the test tells that needs the image.
     """
-    if not {kind(item) for item in request.session.items}.issuperset(REAL):
-        return
-    from tests.remote.images import make_all
+    if {kind(item) for item in session.items}.issuperset(REAL) and not session.config.option.collectonly:
+        argv = (sys.executable, "-m", "tests.remote.images")
+        session.config.stash[BUILD] = subprocess.Popen(
+            argv, cwd=TOP.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
-    with suppress(SilverliningError, DockerException):
-        make_all()
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The first test on an engine waits for them."""
+    if kind(item) in REAL and (build := item.config.stash.get(BUILD, None)):
+        build.wait()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A run that ends before does not go on with them."""
+    if build := config.stash.get(BUILD, None):
+        build.terminate()
+        build.wait()

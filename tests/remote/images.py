@@ -54,3 +54,7 @@ def make_all() -> None:
         store(api).resolve(CATALOGUE)
     finally:
         api.close()
+
+
+if __name__ == "__main__":
+    make_all()

@@ -16,13 +16,13 @@ WORKERS = "SILVERLINING_APP_WORKER_CLASS"
 # What is edited → (file, text, its replacement, the services that use it).
 EDITS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "code": ("app/ping/apps.py", "from ", "# an edit\nfrom ", ("ping-app",)),
-    "gunicorn": ("conf/gunicorn.conf.py.j2", "keepalive = 75", "keepalive = 76", ("ping-app",)),
     "redis": ("conf/redis.conf.j2", "appendonly yes", "appendonly yes\nslowlog-max-len 77", ("redis-master", "redis-slave")),
     "sentinel": ("conf/sentinel.conf.j2", "daemonize no", "daemonize no\n# an edit", ("sentinel",)),
     "haproxy": ("conf/haproxy.cfg.j2", "timeout queue 10s", "timeout queue 11s", ("haproxy",)),
 }
 # These are only planned: what an edit replaces stands in the plan, and how it is replaced is seen by those above.
 PLANNED: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "gunicorn": ("conf/gunicorn.conf.py.j2", "keepalive = 75", "keepalive = 76", ("ping-app",)),
     "supervisord": ("conf/supervisord.conf.j2", "startsecs=1", "startsecs=2", ("ping-app",)),
     "haproxy.tmpl": ("conf/haproxy.tmpl.j2", "    server {{base", "    # an edit\n    server {{base", ("haproxy",)),
     "confd.toml": ("conf/confd.toml.j2", '"0644"', '"0640"', ("haproxy",)),

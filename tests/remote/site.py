@@ -71,6 +71,7 @@ class Site:
     def close(self) -> None:
         """Takes everything away, with the hosts' disks."""
         self._remove(self.owner)
+        self._sweep_groups()
 
     def sweep(self) -> None:
         """Takes away what runs have left that are no more."""
@@ -79,6 +80,20 @@ class Site:
         for owner in set("\n".join(listed).split()):
             if run_id(owner.partition("-")[0]) != owner:
                 self._remove(owner)
+        self._sweep_groups()
+
+    def _sweep_groups(self) -> None:
+        """Takes away the control groups that the containers of removed hosts have left: a netdata here would ask about each, again and again.
+
+        A host's engine makes them beside those of this machine's engine.
+        """
+        groups = ("run", "--rm", *self.label, MOUNTS[0], MOUNTS[1], next(iter(self.images.values())), "sh", "-c")
+        found = docker(*groups, "ls -d /sys/fs/cgroup/*/docker/*/ /sys/fs/cgroup/docker/*/ 2>/dev/null || true").split()
+        # Asked after that: whoever has come meanwhile is known, and was not found.
+        known = set(docker("ps", "--all", "--quiet", "--no-trunc").split())
+        if left := [path for path in found if Path(path).name not in known]:
+            # One that is in use can't be removed.
+            docker(*groups, f"rmdir {' '.join(left)} 2>/dev/null || true")
 
     def _run(self, host: RemoteHost, variant: str, *words: str) -> RemoteHost:
         proxies = (f"--env={name}" for name in PROXIES if os.environ.get(name))

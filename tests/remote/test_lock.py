@@ -82,6 +82,7 @@ def test_a_connection_that_is_cut(course: RemoteCourse) -> None:
     course.must_be_at("step01-nginx")
 
 
+@pytest.mark.parametrize("course", ["shop2"], indirect=True)
 def test_a_holder_that_falls_silent(course: RemoteCourse) -> None:
     """Stopped, its connection stands for as long as one likes; the lock doesn't, and the run is told before its next change."""
     run = caught_at_work(course)

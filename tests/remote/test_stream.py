@@ -67,6 +67,7 @@ def test_an_edit_crosses_as_one_layer(local_engine: APIClient, host: RemoteHost,
         local_engine.remove_image(edited["app"])
 
 
+@pytest.mark.parametrize("host", ["web2"], indirect=True)
 def test_a_step_says_where_its_images_came_from(local_engine: APIClient, host: RemoteHost) -> None:
     """As a user sees it: the list before, the setting, the run, and the list after."""
     course = RemoteCourse(host, stack="sl-stream")

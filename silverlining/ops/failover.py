@@ -11,7 +11,7 @@ from ..host.observe import redis_fields
 from ..model.errors import Unhealthy
 from ..model.stack import Stack, address_of
 from ..model.text import _
-from .sentinels import attentive, running
+from .sentinels import attentive, master_of, replicas_of, running
 
 PAUSE_MS = 8000
 STALE = 12.0  # seconds: a Sentinel of before Redis 7 asks a replica for its role every 10
@@ -102,7 +102,7 @@ def _await_candidates(client: Any, sentinel: str, master: str, end: float) -> No
     """Waits until the Sentinel would choose among the replicas that are in step: not one that is gone, and has not been missed yet."""
     told = False
     while True:
-        rows = _replicas(client, sentinel)
+        rows = replicas_of(client, sentinel)
         good = {row.get("ip", "") for row in rows if row.get("flags") == "slave" and row.get("master-link-status") == "ok"}
         alive = {row.get("ip", "") for row in rows if row.get("flags") == "slave"}
         online = _online(client, master)
@@ -115,25 +115,13 @@ def _await_candidates(client: Any, sentinel: str, master: str, end: float) -> No
             raise Unhealthy(_("{sentinel} does not see the replicas that stand").format(sentinel=sentinel), _("invoke status"))
 
 
-def _replicas(client: Any, sentinel: str) -> list[dict[str, str]]:
-    """What a Sentinel knows of each replica."""
-    lines = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "replicas", "master")).text.splitlines()
-    rows: list[dict[str, str]] = []
-    for key, value in zip(lines[::2], lines[1::2], strict=False):
-        if key == "name":
-            rows.append({})
-        if rows:
-            rows[-1][key] = value
-    return rows
-
-
 def _await_fresh(client: Any, stack: Stack, end: float) -> None:
     """Waits until no Sentinel remembers a replica as a master, as right after another failover.
 
     One that does would take the node that is promoted now for a master that has been wrong for long, and make it a replica again
     (+convert-to-slave). If it stays so, it is another matter, and the move goes on.
     """
-    while any(row.get("role-reported") == "master" for name in running(client, stack.name) for row in _replicas(client, name)):
+    while any(row.get("role-reported") == "master" for name in running(client, stack.name) for row in replicas_of(client, name)):
         if not pause(0.5, end):
             return
 
@@ -157,8 +145,7 @@ def _by_sentinel(client: Any, sentinel: str, old_address: str, hold: Callable[[]
     if answer.text.strip() != "OK" and "INPROG" not in answer.text:
         return ""
     while True:
-        lines = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "master", "master")).text.splitlines()
-        flags = dict(zip(lines[::2], lines[1::2], strict=False)).get("flags", "")
+        flags = master_of(client, sentinel).get("flags", "")
         said = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "get-master-addr-by-name", "master")).text.splitlines()
         if said and said[0] != old_address:
             return said[0]
@@ -203,10 +190,8 @@ def _await_agreement(client: Any, stack: Stack, address: str, end: float) -> Non
     """Waits until all Sentinels that answer name the new master and none is still at work: a node that starts now asks any of them."""
     for sentinel in running(client, stack.name):
         while True:
-            answer = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "master", "master"))
-            lines = answer.text.splitlines()
-            facts = dict(zip(lines[::2], lines[1::2], strict=False))
-            if not answer.ok or (facts.get("ip") == address and "failover_in_progress" not in facts.get("flags", "")):
+            facts = master_of(client, sentinel)
+            if not facts or (facts.get("ip") == address and "failover_in_progress" not in facts.get("flags", "")):
                 break
             if not pause(0.1, end):
                 words = _("{sentinel} does not name the new master {address}").format(sentinel=sentinel, address=address)
@@ -224,8 +209,7 @@ def reset_sentinels(client: Any, sentinels: tuple[str, ...], replicas: int, dead
             demand(client, sentinel, "redis-ask", "-p", "26379", "sentinel", "reset", "master")
             end = time.monotonic() + deadline
             while True:
-                lines = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "master", "master")).text.splitlines()
-                facts = dict(zip(lines[::2], lines[1::2], strict=False))
+                facts = master_of(client, sentinel)
                 if facts.get("num-slaves") == str(replicas) and facts.get("num-other-sentinels") == str(len(sentinels) - 1):
                     break
                 if not pause(0.2, end):

@@ -1,4 +1,4 @@
-"""Sentinels that look more often than usual while somebody waits for what they see."""
+"""What Sentinels say, and how they look more often than usual while somebody waits for what they see."""
 
 from __future__ import annotations
 
@@ -38,3 +38,26 @@ def running(client: Any, stack: str) -> list[str]:
     """The Sentinels of a stack that run, by name."""
     listed = client.containers(filters={"label": [f"{labels.STACK}={stack}", f"{labels.SERVICE}=sentinel"], "status": "running"})
     return [entry["Names"][0].lstrip("/") for entry in listed]
+
+
+def master_of(client: Any, sentinel: str) -> dict[str, str]:
+    """What a Sentinel says of the master, by field (ip, flags, num-slaves …); empty if it doesn't answer."""
+    return next(iter(_rows(client, sentinel, "master")), {})
+
+
+def replicas_of(client: Any, sentinel: str) -> list[dict[str, str]]:
+    """What a Sentinel says of each replica that it knows, by field; empty if it doesn't answer."""
+    return _rows(client, sentinel, "replicas")
+
+
+def _rows(client: Any, sentinel: str, what: str) -> list[dict[str, str]]:
+    """Without a terminal redis-cli writes fields and values in turns, one a line; each row begins with its name."""
+    answer = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", what, "master"))
+    lines = answer.text.splitlines() if answer.ok else []
+    rows: list[dict[str, str]] = []
+    for key, value in zip(lines[::2], lines[1::2], strict=False):
+        if key == "name":
+            rows.append({})
+        if rows:
+            rows[-1][key] = value
+    return rows

@@ -69,6 +69,7 @@ def ghost(course: Course) -> Callable[[], object]:
 
 APP_2 = ("haproxyctl", "set", "server", "webserver/app2", "state")
 BREAKS: dict[str, tuple[str, Break]] = {
+    "lvs": ("step06-lvs", pause("ping-app", 2)),
     "containers": ("step08-netdata", stop_netdata),
     "serves": ("step08-netdata", pause("haproxy")),
     "redis": ("step08-netdata", second_master),
@@ -80,7 +81,6 @@ BREAKS: dict[str, tuple[str, Break]] = {
         tell("etcd", ("etcdctl", "put", "/app/servers/app2", "{subnet}.250:8000"), ("etcdctl", "put", "/app/servers/app2", "{subnet}.32:8000")),
     ),
     "netdata": ("step08-netdata", pause("netdata")),
-    "lvs": ("step06-lvs", pause("ping-app", 2)),
 }
 
 

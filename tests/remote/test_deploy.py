@@ -136,20 +136,7 @@ def test_teardown_and_back_with_the_data(course: RemoteCourse) -> None:
     assert not course.mine() and not course.networks() and course.volumes() == volumes
     course.run("deploy-all", "--yes")
     assert course.hit() > count
-
-
-def test_nothing_is_left_behind(course: RemoteCourse) -> None:
-    """No process of ours runs on the host when no task does, no file of ours is there, no lock is held."""
-    host = course.host
-    course.clean()
-    said = course.run("step09-compose", "--yes", "--quick")
-    assert "the CLI's plugin" in said and "warn" not in said.lower(), said
-    course.must_be_at("step09-compose")
-    course.must_be_green()
-    until(lambda: not host.sessions(), "no connection stands")
-    assert "dial-stdio" not in host.exec("ps", "ax", "-o", "args")
-    assert not files(host), files(host)
-    assert not course.client.containers(all=True, filters={"name": f"{course.stack}-lock"})
+    must_have_left_nothing(course)
 
 
 def test_on_docker_20_10(shop2: RemoteCourse) -> None:
@@ -169,6 +156,15 @@ def test_on_docker_20_10(shop2: RemoteCourse) -> None:
     assert shop2.hit() > number
     shop2.clean()
     assert not shop2.mine() and not shop2.volumes()
+
+
+def must_have_left_nothing(course: RemoteCourse) -> None:
+    """No process of ours runs on the host when no task does, no file of ours is there, no lock is held."""
+    host = course.host
+    until(lambda: not host.sessions(), "no connection stands")
+    assert "dial-stdio" not in host.exec("ps", "ax", "-o", "args")
+    assert not files(host), files(host)
+    assert not course.client.containers(all=True, filters={"name": f"{course.stack}-lock"})
 
 
 def files(host: RemoteHost) -> str:

@@ -27,7 +27,7 @@ def test_the_agents_own_tests() -> None:
         # An image's own build leaves its tests out.
         folder = "tests" if path.name.endswith("_test.go") else "agent"
         files[f"{folder}/{path.name}"] = File(0o644, path.read_bytes())
-    files["apt-delta"] = File(0o755, (ROOT / "builds/lib/apt-delta").read_bytes())
+    files["apt-delta"] = File(0o644, (ROOT / "builds/lib/apt-delta").read_bytes())
     files["Dockerfile"] = File(0o644, f"{stage}COPY tests/ /agent/\nRUN {prepare[1]} && go test -trimpath -vet=off .\n".encode())
     files |= host_files(desk.settings.build, os.environ)
     assert any(name.startswith("tests/") for name in files)

@@ -132,9 +132,23 @@ def _redis_node(answer: Answer) -> RedisNode | None:
     )
 
 
+def sentinel_rows(answer: Answer) -> list[dict[str, str]]:
+    """What SENTINEL MASTER or REPLICAS has answered, by field (ip, flags, num-slaves …); empty if there was no answer.
+
+    Without a terminal redis-cli writes fields and values in turns, one a line; each row begins with its name.
+    """
+    lines = answer.text.splitlines() if answer.ok else []
+    rows: list[dict[str, str]] = []
+    for key, value in zip(lines[::2], lines[1::2], strict=False):
+        if key == "name":
+            rows.append({})
+        if rows:
+            rows[-1][key] = value
+    return rows
+
+
 def sentinel_view(answer: Answer) -> SentinelView | None:
-    lines = answer.text.splitlines()
-    facts = dict(zip(lines[::2], lines[1::2], strict=False)) if answer.ok else {}
+    facts = next(iter(sentinel_rows(answer)), {})
     if "num-other-sentinels" not in facts:
         return None
     return SentinelView(facts["ip"], int(facts["num-other-sentinels"]), int(facts["num-slaves"]), facts["flags"])

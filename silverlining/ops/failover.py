@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..host.exec import demand, execute, pause
-from ..host.observe import redis_fields
+from ..host.observe import QUESTIONS, redis_fields, sentinel_rows
 from ..model.errors import Unhealthy
 from ..model.stack import Stack, address_of
 from ..model.text import _
@@ -190,8 +190,9 @@ def _await_agreement(client: Any, stack: Stack, address: str, end: float) -> Non
     """Waits until all Sentinels that answer name the new master and none is still at work: a node that starts now asks any of them."""
     for sentinel in running(client, stack.name):
         while True:
-            facts = master_of(client, sentinel)
-            if not facts or (facts.get("ip") == address and "failover_in_progress" not in facts.get("flags", "")):
+            answer = execute(client, sentinel, QUESTIONS["sentinel"])
+            facts = next(iter(sentinel_rows(answer)), {})
+            if not answer.ok or (facts.get("ip") == address and "failover_in_progress" not in facts.get("flags", "")):
                 break
             if not pause(0.1, end):
                 words = _("{sentinel} does not name the new master {address}").format(sentinel=sentinel, address=address)

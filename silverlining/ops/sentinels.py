@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..host.exec import execute
+from ..host.observe import QUESTIONS, sentinel_rows
 from ..model import labels
 
 USUAL, OFTEN = 10_000, 1_000  # milliseconds between two INFO of a Sentinel to a node; OFTEN is what it does by itself during a failover
@@ -27,8 +28,8 @@ def attentive(client: Any, names: Iterable[str]) -> Iterator[None]:
         with ThreadPoolExecutor(max(1, len(names))) as pool:
             list(pool.map(lambda name: execute(client, name, argv), names))
 
-    every(OFTEN)
     try:
+        every(OFTEN)
         yield
     finally:
         every(USUAL)
@@ -41,23 +42,10 @@ def running(client: Any, stack: str) -> list[str]:
 
 
 def master_of(client: Any, sentinel: str) -> dict[str, str]:
-    """What a Sentinel says of the master, by field (ip, flags, num-slaves …); empty if it doesn't answer."""
-    return next(iter(_rows(client, sentinel, "master")), {})
+    """What a Sentinel says of the master, by field; empty if it doesn't answer."""
+    return next(iter(sentinel_rows(execute(client, sentinel, QUESTIONS["sentinel"]))), {})
 
 
 def replicas_of(client: Any, sentinel: str) -> list[dict[str, str]]:
     """What a Sentinel says of each replica that it knows, by field; empty if it doesn't answer."""
-    return _rows(client, sentinel, "replicas")
-
-
-def _rows(client: Any, sentinel: str, what: str) -> list[dict[str, str]]:
-    """Without a terminal redis-cli writes fields and values in turns, one a line; each row begins with its name."""
-    answer = execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", what, "master"))
-    lines = answer.text.splitlines() if answer.ok else []
-    rows: list[dict[str, str]] = []
-    for key, value in zip(lines[::2], lines[1::2], strict=False):
-        if key == "name":
-            rows.append({})
-        if rows:
-            rows[-1][key] = value
-    return rows
+    return sentinel_rows(execute(client, sentinel, ("redis-ask", "-p", "26379", "sentinel", "replicas", "master")))

@@ -3,9 +3,11 @@
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
+from django.core.signals import request_finished, request_started
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker as Threads
 from ping import waiting
@@ -57,15 +59,31 @@ def meinheld_worker() -> Any:
 
         def run(self) -> None:
             # meinheld takes SIGTERM in C and tells nobody. A thread receives it instead, so that hits that wait give up
-            # in time: the event loop stops taking connections, and ends after a second.
+            # in time: the event loop stops taking connections, and ends after a second or two.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            self.served = 0
+            request_started.connect(self.count_in)
+            request_finished.connect(self.count_out)
             threading.Thread(target=self.stop_when_told, daemon=True).start()
             waiting.wait_by(wait, seats=100)
             super().run()
+
+        def count_in(self, **facts: object) -> None:
+            self.served += 1
+
+        def count_out(self, **facts: object) -> None:
+            self.served -= 1
 
         def stop_when_told(self) -> None:
             signal.sigwait({signal.SIGTERM})
             waiting.stopping.set()
             server.stop(1)
+            # The event loop sits its time out for connections that a proxy keeps open. Nothing served for a while: nothing to wait for.
+            quiet = 0
+            while quiet < 3:
+                time.sleep(0.05)
+                quiet = 0 if self.served else quiet + 1
+            self.log.info("Worker exiting (pid: %s)", self.pid)
+            os._exit(0)
 
     return MeinheldWorker

@@ -64,6 +64,7 @@ class Image:
 
 
 APT = ("builds/lib/apt-delta", "apt-delta")
+SUPERVISORD = ("builds/lib/supervisord", "supervisord")
 
 
 def _stand_in(name: str, official: str, base: str = "debian") -> Image:
@@ -93,7 +94,7 @@ _ALL = (
         "app",
         "builds/app",
         (("BASE", "django"),),
-        (("app", "app"), ("conf/gunicorn.conf.py.j2", "gunicorn.conf.py"), ("conf/supervisord.conf.j2", "supervisord.conf")),
+        (("app", "app"), SUPERVISORD, ("conf/gunicorn.conf.py.j2", "gunicorn.conf.py"), ("conf/supervisord.conf.j2", "supervisord.conf")),
     ),
     Image(
         "confd",
@@ -115,6 +116,7 @@ _ALL = (
         # The scripts of the one above, but not its fixed list of servers: another number of those must not replace this one.
         (
             APT,
+            SUPERVISORD,
             *((f"builds/haproxy/{name}", name) for name in ("haproxyctl", "haproxy-drain", "haproxy-health", "haproxy-ready", "haproxy-run")),
             ("conf/haproxy.tmpl.j2", "haproxy.tmpl"),
             ("conf/confd.toml.j2", "haproxy.toml"),

@@ -312,6 +312,9 @@ def test_what_would_be_deployed_with_it_is_said_or_asked_for(yes: bool, dry: boo
 
 def test_a_desk_at_which_counts_stand_in_for_the_settings() -> None:
     desk = Desk(Context(), settings(counts_redis_slave=4), Voice(io.StringIO(), quiet=True), dry=True, yes=True)
+    # Whether app/ is mounted or copied is asked of the engine; here, none has to answer.
+    host: Any = SimpleNamespace(context=desk.host.context, engine=SimpleNamespace(local=True))
+    desk.host = host
     now = desk.counted({"ping-app": 5})
     assert now.settings.counts == {"ping-app": 5, "redis-slave": 4, "sentinel": 3} and desk.settings.counts["ping-app"] == 3
     assert now.host is desk.host and now.dry and now.yes and now.scaling is None

@@ -86,15 +86,28 @@ class ImageStore:
         if settings.build.ca_bundle:
             host_files(settings.build, environ)  # a path that is wrong is told at once, not at the next build
         self._workshop = Workshop(api, self.contexts, settings.build, runner or Local(), environ, report)
+        self._listed: list[Any] | None = None
+
+    def _list(self) -> list[Any]:
+        """What the engine has, asked now: it takes some milliseconds an image (Docker 20.10 sums up sizes each time)."""
+        self._listed = self._api.images()
+        return self._listed
+
+    def forget(self) -> None:
+        """Lets the engine be asked again what it has: somebody else may have built or removed something meanwhile."""
+        self._listed = None
 
     def tag(self, name: str) -> str:
         """The reference of `name` when it is built by us."""
         return f"{self._catalogue[name].repository}:{self.contexts[name].fingerprint}"
 
     def plan_for(self, names: Iterable[str], listed: Iterable[Mapping[str, Any]] | None = None) -> dict[str, Planned]:
-        """What `resolve` would find and what it would have to get, without changing anything: by one call, or by none if `listed` has its answer."""
+        """What `resolve` would find and what it would have to get, without changing anything.
+
+        The engine's list is `listed`, or the one that was asked for last, until `forget`.
+        """
         names = tuple(names)
-        present = self._present(names, self._api.images() if listed is None else listed)
+        present = self._present(names, (self._listed or self._list()) if listed is None else listed)
         known = {**self.streamable(names, present), **{name: one.reference for name, one in present.items()}}
         plan = {}
         for name in closure(names, lambda name: name in known or bool(self.candidates(name)), self._catalogue):
@@ -109,15 +122,15 @@ class ImageStore:
         The answer has every image that was needed on the way too, so `names` first of all.
         """
         names = tuple(names)
-        listed = self._api.images()
+        listed = self._list()
         present = self._present(names, listed)
         for rung, load_some in ((BUNDLE, self._unbundle), (STREAMED, self._stream)):
             if load_some(names, present):
-                listed = self._api.images()
+                listed = self._list()
                 present = {name: present.get(name) or replace(one, rung=rung) for name, one in self._present(names, listed).items()}
         got = Climb(self._catalogue, present, self.candidates, self._workshop).run(names)
         if any(one.rung != PRESENT for one in got.values()):
-            listed = self._api.images()
+            listed = self._list()
         ids = {tag: entry["Id"] for entry in listed for tag in _tags(entry)}
         return {
             name: Resolved(name, one.reference, ids[one.reference], self.contexts[name].fingerprint, one.rung, one.source)
@@ -222,6 +235,7 @@ class ImageStore:
         from docker.errors import APIError
 
         gone = []
+        self.forget()
         for tag in tags:
             try:
                 self._api.remove_image(tag)

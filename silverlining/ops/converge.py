@@ -114,6 +114,7 @@ def get_images(desk: Desk, topology: Topology) -> dict[str, ImageRef]:
 
 def fetch_images(desk: Desk, names: tuple[str, ...]) -> dict[str, ImageRef]:
     """Gets these images by the first rung that works, showing where each is."""
+    desk.store.forget()
     found = desk.store.plan_for(names)
     if all(found[name].rung == "present" for name in names):
         return desk.refs(found, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ..host.exec import execute
@@ -28,6 +29,7 @@ class Result:
 
 DEADLINE = 15.0
 BEAT = 0.3
+SIDE_BY_SIDE = 24
 AN_ENGINE = _("a Docker engine that answers")
 Function = Callable[[Scene], Result]
 
@@ -138,7 +140,9 @@ def sentinels(scene: Scene) -> Result:
 
 def apps(scene: Scene) -> Result:
     """Every app container can count."""
-    answers = {c.name: execute(scene.client, c.name, ("app-health",)) for c in scene.stack.of("ping-app")}
+    names = [c.name for c in scene.stack.of("ping-app")]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        answers = dict(zip(names, pool.map(lambda name: execute(scene.client, name, ("app-health",)), names), strict=True))
     wrong = [f"{name}: {answer.text}" for name, answer in answers.items() if not answer.ok]
     expected = _n("{count} app container that can count", "{count} app containers that can count", len(answers))
     return Result(

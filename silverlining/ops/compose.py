@@ -83,7 +83,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         held.count(difference(_ids(seen), _ids(after)))
         by_us.await_serving(desk, stack)
     by_us.prune(desk, seen, missing)
-    return Outcome(stack, first, plan)
+    return Outcome(stack, first, plan, after=after)
 
 
 def compose_words(desk: Desk, stack: Stack) -> dict[str, str]:

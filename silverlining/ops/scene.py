@@ -20,14 +20,15 @@ from .desk import Desk
 class Scene:
     """A stack as it stands on a host. Nothing here changes it."""
 
-    def __init__(self, desk: Desk, stack: Stack) -> None:
+    def __init__(self, desk: Desk, stack: Stack, seen: Observed | None = None) -> None:
+        """`seen` is the state of the host if it has just been looked at."""
         self.desk = desk
         self.stack = stack
         self.host = desk.host
         self.host.tools = stack.tools.reference
         self.client: Any = desk.host.client
         self.voice = desk.voice
-        self._seen: Observed | None = None
+        self._seen = seen
 
     def observe(self, again: bool = False) -> Observed:
         """The state of the host; read once, and anew with `again`."""

@@ -80,7 +80,7 @@ class Course:
 
     def environment(self, **more: str) -> dict[str, str]:
         """The variables that a task gets: ours, and none that somebody set outside."""
-        own = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_") and key != "PYTHONDONTWRITEBYTECODE"}
+        own = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_")}
         return own | {"NO_COLOR": "1"} | self.settings | more
 
     def line(self, *words: str) -> list[str]:
@@ -134,6 +134,14 @@ class Course:
         """The host is at exactly this step."""
         status = self.json("status")
         assert (status["step"], status["exact"]) == (step, True), (status["step"], status["differences"])
+
+    def must_stand(self, step: str) -> None:
+        """Both of these, by one command: the host is at exactly this step, and every check of it is good."""
+        done = self.invoke("status", "--json", "check", "--json")
+        status, end = json.JSONDecoder().raw_decode(done.stdout)
+        assert (status["step"], status["exact"]) == (step, True), (status["step"], status["differences"])
+        bad = [one for one in json.loads(done.stdout[end:])["checks"] if not one["ok"]]
+        assert not bad and done.returncode == 0, (bad, done.stderr)
 
     def must_stand_still(self, *words: str) -> str:
         """A task that says that there is nothing to do, and leaves everything as it is: no container is restarted either."""

@@ -108,8 +108,7 @@ def test_teardown_with_the_volumes_and_restore(course: Course, tmp_path: Path) -
     text = course.run("restore", str(path))
     assert f"the counter is at {number}: the next hit is {number + 1}" in text
     assert course.hit() == number + 1
-    course.must_be_at("step08-netdata")
-    course.must_be_green()
+    course.must_stand("step08-netdata")
     assert keys(course) == before
     for node in ("redis-master", "redis-slave"):
         assert course.ask(course.name(node), "redis-ask", "get", "team") == "red"

@@ -57,16 +57,14 @@ def data_volumes(course: Course) -> list[str]:
 def stands_by_compose(course: Course) -> None:
     """Everything is Compose's, good, and as the step says."""
     assert all("com.docker.compose.service" in entry["Labels"] for entry in course.mine())
-    course.must_be_at("step09-compose")
-    course.must_be_green()
+    course.must_stand("step09-compose")
     assert course.sentinel_counts() == {("2", "2")}
 
 
 def stands_by_us(course: Course) -> None:
     """Nothing of Compose is left."""
     assert not any("com.docker.compose.service" in entry["Labels"] for entry in course.mine())
-    course.must_be_at("step08-netdata")
-    course.must_be_green()
+    course.must_stand("step08-netdata")
     assert course.sentinel_counts() == {("2", "2")}
 
 

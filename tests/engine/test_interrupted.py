@@ -36,8 +36,7 @@ def must_go_on(course: Course) -> None:
     """The lock is free, and the next run brings step03 about."""
     until(lambda: not course.client.containers(all=True, filters={"name": "sl-fail-lock"}), "the lock is free", 20)
     course.run("step03-redis", "--yes")
-    course.must_be_at("step03-redis")
-    course.must_be_green()
+    course.must_stand("step03-redis")
 
 
 def test_interrupted_while_it_converges(course: Course, tmp_path: Path) -> None:
@@ -147,8 +146,7 @@ def test_two_stacks_side_by_side(course: Course) -> None:
         course.run("step03-redis", "--yes")
         other.run("step03-redis")
         for one in (course, other):
-            one.must_be_green()
-            one.must_be_at("step03-redis")
+            one.must_stand("step03-redis")
         course.hit()
         before = course.snapshot(), course.count()
         other.run("teardown", "--yes", "--volumes")

@@ -98,8 +98,7 @@ def test_an_edit_loses_no_request(course: Course, ground: Ground, step: str, edi
         assert course.changed(before) == users
         assert min(running) >= len(users) - 1, "more than one was away at a time"
         load.must_be_whole()
-        course.must_be_at(step)
-        course.must_be_green()
+        course.must_stand(step)
         started = course.client.logs(course.name("ping-app")).decode()
         assert ("ThreadWorker" in started) == (step == "step06-haproxy")
 
@@ -180,8 +179,7 @@ def test_deploy_all_mends(course: Course, name: str) -> None:
         assert course.hit() == number + 1
         number += 1
     course.run("deploy-all", "--yes")
-    course.must_be_green()
-    course.must_be_at("step08-netdata")
+    course.must_stand("step08-netdata")
     assert course.changed(before) == ({course.name("etcd")} if name == "lost-etcd" else set())
     assert course.hit() == number + 1
     with a_key_more(course):

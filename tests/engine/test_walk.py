@@ -50,8 +50,7 @@ def goes_on(course: Course) -> Callable[[], int]:
 def go(course: Course, step: str, goes_on: Callable[[], int], *flags: str) -> str:
     """Takes the host to a step and looks whether it is there."""
     text = course.run(step, "--yes", *flags)
-    course.must_be_at(step)
-    course.must_be_green()
+    course.must_stand(step)
     if step in COUNTING:
         goes_on()
     if course.ids():

@@ -182,8 +182,7 @@ def test_killed_on_the_way_and_in_an_act(course: Course) -> None:
     assert "act 1 of 3" in show.until_act(1)
     show.press("q")
     show.over(0)
-    course.must_be_at("step03-redis")
-    course.must_be_green()
+    course.must_stand("step03-redis")
 
 
 def test_sixty_columns(course: Course) -> None:

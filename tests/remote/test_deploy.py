@@ -40,8 +40,7 @@ def reached(address: str, port: int) -> bool:
 
 def test_it_stands_and_serves_where_the_user_is(course: RemoteCourse) -> None:
     """Everything is healthy, and the web port answers at the host's address."""
-    course.must_be_at("step08-netdata")
-    course.must_be_green()
+    course.must_stand("step08-netdata")
     first = course.hit()
     assert course.hit() == first + 1
 
@@ -142,8 +141,7 @@ def test_teardown_and_back_with_the_data(course: RemoteCourse) -> None:
 def test_on_docker_20_10(shop2: RemoteCourse) -> None:
     """The same on an engine that is two years older, both ways to it; Compose is none of the host's there, and runs in a container."""
     shop2.run("deploy-all", "--yes")
-    shop2.must_be_at("step08-netdata")
-    shop2.must_be_green()
+    shop2.must_stand("step08-netdata")
     shop2.hit()
     shop2.as_user("deployer").must_stand_still("deploy-all")
     with shop2.host.sshd("AllowStreamLocalForwarding no"):
@@ -151,8 +149,7 @@ def test_on_docker_20_10(shop2: RemoteCourse) -> None:
     number = shop2.hit()
     said = shop2.as_user("deployer").run("step09-compose", "--yes", "--quick")
     assert "in a container" in said and "warn" not in said.lower(), said
-    shop2.must_be_at("step09-compose")
-    shop2.must_be_green()
+    shop2.must_stand("step09-compose")
     assert shop2.hit() > number
     shop2.clean()
     assert not shop2.mine() and not shop2.volumes()

@@ -50,8 +50,7 @@ def course(shop1: RemoteCourse) -> Iterator[RemoteCourse]:
 def must_go_on(course: RemoteCourse, step: str = "step02-django") -> None:
     """The next run goes on from what stands; no lock is in its way."""
     course.run(step, "--yes", "--quick")
-    course.must_be_at(step)
-    course.must_be_green()
+    course.must_stand(step)
 
 
 # ---- the way to it
@@ -65,8 +64,7 @@ def test_a_connection_that_is_killed_on_the_host(course: RemoteCourse, tmp_path:
     text = run.fails(SILENCE)
     assert "connection to shop1 is lost" in text and "run the same command again" in text, text
     course.run("deploy-all", "--yes")
-    course.must_be_at("step08-netdata")
-    course.must_be_green()
+    course.must_stand("step08-netdata")
 
 
 def test_a_host_that_falls_silent(course: RemoteCourse, tmp_path: Path) -> None:

@@ -35,8 +35,7 @@ def test_deploy_all_as_root(fresh: RemoteHost, site: Site) -> None:
     with nothing_here(site.engine):
         text = course.run("deploy-all", "--yes")
         assert "install the distribution's Docker" in text
-        course.must_be_at("step08-netdata")
-        course.must_be_green()
+        course.must_stand("step08-netdata")
         course.hit()
         course.must_stand_still("deploy-all")
         course.run("teardown", "--yes", "--volumes")

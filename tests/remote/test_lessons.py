@@ -37,8 +37,7 @@ def test_every_lesson_is_played_there(shop1: RemoteCourse, site: Site) -> None:
     assert "volume /usr/src/app" in said, "the code is copied, not mounted"
     assert "fab -H deployer@shop1 teardown" in said
     assert f"open http://{shop1.host.address}:{shop1.ports['web']}/" in said and "open http://localhost" not in said.replace("localhost:8302", "")
-    one.must_be_at("step09-compose")
-    one.must_be_green()
+    one.must_stand("step09-compose")
     notes = [line for line in said.splitlines() if line.startswith("  → ")]
     assert any("the CLI's plugin" in line for line in notes) and not any("warn" in line.lower() for line in notes), notes
     must_have_left_nothing(shop1)
@@ -66,8 +65,7 @@ def test_a_host_behind_a_gateway_and_without_a_network(inner: RemoteHost, web1: 
     with nothing_here(site.engine), nothing_here(web1.client()):
         assert "✓" in course.run("images.load", str(bundle), **NOT_STREAMED)
         course.run("deploy-all", **NOT_STREAMED)
-        course.must_be_at("step08-netdata")
-        course.must_be_green()
+        course.must_stand("step08-netdata")
         course.must_stand_still("deploy-all")
         with inner.sshd("AllowStreamLocalForwarding no"):
             assert "dial-stdio" in course.must_stand_still("deploy-all")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .course import Course, copy_checkout, until
+from .course import LABEL, Course, copy_checkout, until
 
 WORKERS = "SILVERLINING_APP_WORKER_CLASS"
 # What is edited → (file, text, its replacement, the services that use it).
@@ -64,21 +64,22 @@ def ground(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Ground:
 
 @contextmanager
 def watched(course: Course, names: set[str]) -> Iterator[list[int]]:
-    """Notes, while the block runs, how many of the containers are there and run; the list holds each number once it was seen."""
-    seen: list[int] = []
-    over = threading.Event()
+    """Notes, while the block runs, how many of the containers run: as the engine tells when one has ended or started."""
+    seen = [len(names)]
+    wanted = {"type": "container", "event": ["die", "start"], "label": f"{LABEL}={course.stack}"}
+    told = course.client.events(decode=True, filters=wanted)
 
-    def look() -> None:
-        while not over.wait(0.02):
-            running = {entry["Names"][0].lstrip("/") for entry in course.mine() if entry["State"] == "running"}
-            seen.append(len(names & running))
+    def follow() -> None:
+        for event in told:
+            if event["Actor"]["Attributes"]["name"] in names:
+                seen.append(seen[-1] + (1 if event["Action"] == "start" else -1))
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     try:
         yield seen
     finally:
-        over.set()
+        told.close()
         thread.join(10)
 
 
@@ -96,7 +97,8 @@ def test_an_edit_loses_no_request(course: Course, ground: Ground, step: str, edi
             until(lambda: len(load.numbers) > so_far + 50, "the load goes on")
         print(f"{edit}: {len(load.hits)} requests, longest silence {load.gap():.2f} s")
         assert course.changed(before) == users
-        assert min(running) >= len(users) - 1, "more than one was away at a time"
+        assert min(running) == len(users) - 1, "one was away at a time, and never more"
+        assert running[-1] == len(users)
         load.must_be_whole()
         course.must_stand(step)
         started = course.client.logs(course.name("ping-app")).decode()

@@ -1,30 +1,29 @@
-"""What all tests share: their order, the images ahead, and a second try for one on a real engine or host (the summary names it: R).
+"""What all tests share: their order, two at a time, the images ahead, and a second try for one on a real engine or host (the summary names it: R).
 
 What such tests wait for is done by other processes on a machine that may be shared; a mistake of ours fails twice.
+
+`invoke test` has two of pytest-xdist's workers. The tests of the engine stay on one of them and those of the remote hosts on the
+other: in either half a test stands on what the one before has left, and a half alone leaves a third of the processors idle.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 TOP = Path(__file__).parent
 REAL = ("engine", "remote")
+# The folder in which the workers of a run have their locks.
+RUN = "SILVERLINING_TESTS_RUN"
 BUILD = pytest.StashKey["subprocess.Popen[bytes]"]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Where Python may not keep what it has compiled, as in many containers, each of the hundreds of commands here would compile our
-    modules anew (a quarter of a second): they get a place of their own for it."""
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-        folder = tempfile.TemporaryDirectory(prefix="silverlining-pyc-")
-        config.add_cleanup(folder.cleanup)
-        os.environ["PYTHONPYCACHEPREFIX"] = folder.name
 
 
 def kind(item: pytest.Item) -> str:
@@ -32,31 +31,46 @@ def kind(item: pytest.Item) -> str:
     return item.path.relative_to(TOP).parts[0] if item.path.is_relative_to(TOP) else ""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Called by pytest when it knows the tests. Those that need no engine come first: they take a minute, and say soon what is wrong."""
-    for item in items:
-        if kind(item) in REAL:
-            item.add_marker(pytest.mark.flaky(reruns=1))
-    items.sort(key=lambda item: kind(item) in REAL)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """A run of all tests has its images built meanwhile, side by side: one after another, as the tests ask for them, takes minutes more.
-
-    What goes wrong there the test tells that needs the image.
-    """
-    if {kind(item) for item in session.items}.issuperset(REAL) and not session.config.option.collectonly:
-        argv = (sys.executable, "-m", "tests.remote.images")
-        session.config.stash[BUILD] = subprocess.Popen(
-            argv, cwd=TOP.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+def pytest_configure(config: pytest.Config) -> None:
+    """Called by pytest before anything else, first in the process that starts the workers."""
+    config.addinivalue_line("markers", "alone: measures, so nothing else is tested meanwhile")
+    if RUN in os.environ:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="silverlining-tests-")
+    config.add_cleanup(folder.cleanup)
+    os.environ[RUN] = folder.name
+    # Where Python may not keep what it has compiled, as in many containers, each of hundreds of commands would compile our modules
+    # anew (a quarter of a second).
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder.name, "pyc"))
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The first test on an engine waits for them."""
-    if kind(item) in REAL and (build := item.config.stash.get(BUILD, None)):
-        build.wait()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Called by pytest when it knows the tests. Those that need no engine come first: they take a minute, and say soon what is wrong."""
+    for item in items:
+        if (name := kind(item)) in REAL:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: kind(item) in REAL)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A run of all tests has its images built meanwhile, side by side: one after another, as the tests ask for them, takes minutes more.
+
+    What goes wrong there the test tells that needs the image. Of two workers the first has them built, before either gets a test.
+    """
+    wanted = {kind(item) for item in session.items}.issuperset(REAL) and not session.config.option.collectonly
+    if wanted and os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        held = lock_file("images")
+        fcntl.flock(held, fcntl.LOCK_EX)
+        argv = (sys.executable, "-m", "tests.remote.images")
+        session.config.stash[BUILD] = subprocess.Popen(
+            argv, cwd=TOP.parent, pass_fds=(held,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        # It is the builder's from now on, and free when that has ended.
+        os.close(held)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -64,3 +78,35 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if build := config.stash.get(BUILD, None):
         build.terminate()
         build.wait()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """One on an engine waits for the images; one that is `alone` for the test that the other worker has at hand."""
+    with ExitStack() as locks:
+        if kind(item) in REAL:
+            with locked("images", fcntl.LOCK_SH):
+                pass
+            alone = item.get_closest_marker("alone")
+            # Who wants to be alone keeps the entry shut while the others leave.
+            entry = locks.enter_context(ExitStack())
+            entry.enter_context(locked("entry", fcntl.LOCK_EX))
+            locks.enter_context(locked("floor", fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
+            entry.close()
+        return (yield)
+
+
+def lock_file(name: str) -> int:
+    """A descriptor of the run's file of this name."""
+    return os.open(Path(os.environ[RUN], name), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def locked(name: str, how: int) -> Iterator[None]:
+    """In the block the run's file of this name is locked, by one alone (LOCK_EX) or by all who want it so (LOCK_SH)."""
+    fd = lock_file(name)
+    try:
+        fcntl.flock(fd, how)
+        yield
+    finally:
+        os.close(fd)

@@ -67,9 +67,10 @@ class AppSettings:
 
 @dataclass(frozen=True)
 class HAProxySettings:
-    """HAProxy's connection limit and the seconds between two checks of a server."""
+    """HAProxy's connection limit, its threads, and the seconds between two checks of a server."""
 
     maxconn: int
+    threads: int
     check: float
 
 
@@ -128,7 +129,7 @@ FREE_FORM = {"images.references"}
 LIMITS = {"counts.ping-app": 90, "counts.redis-slave": 9, "counts.sentinel": 9}
 POSITIVE = (
     *("deadline", "health.interval", "redis.down_after", "redis.failover_timeout"),
-    *("app.cpus", "app.redis_deadline", "app.threads", "haproxy.maxconn", "haproxy.check", "ssh.hosts_at_once"),
+    *("app.cpus", "app.redis_deadline", "app.threads", "haproxy.maxconn", "haproxy.threads", "haproxy.check", "ssh.hosts_at_once"),
 )
 
 

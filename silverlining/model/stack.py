@@ -299,7 +299,11 @@ def template_variables(settings: Settings) -> dict[str, Any]:
             "workers": settings.app.workers,
             "threads": settings.app.threads,
         },
-        "haproxy": {"maxconn": settings.haproxy.maxconn, "check_ms": int(settings.haproxy.check * 1000)},
+        "haproxy": {
+            "maxconn": settings.haproxy.maxconn,
+            "threads": settings.haproxy.threads,
+            "check_ms": int(settings.haproxy.check * 1000),
+        },
         "sentinel": {
             "quorum": settings.counts["sentinel"] // 2 + 1,
             "down_after_ms": int(settings.redis.down_after * 1000),

@@ -30,7 +30,8 @@ def test(desk: Desk, fast: bool, select: str) -> None:
     from .install import ensure_engine
 
     ensure_engine(desk)
-    _run(desk, (sys.executable, "-m", "pytest", "tests", "--durations=60", *chosen))
+    # The engine's tests beside those of the remote hosts (tests/conftest.py).
+    _run(desk, (sys.executable, "-m", "pytest", "tests", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations=60", *chosen))
 
 
 def _run(desk: Desk, argv: tuple[str, ...], none_is_fine: bool = False) -> None:

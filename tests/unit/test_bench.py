@@ -11,10 +11,13 @@ import pytest
 from silverlining.console.voice import Voice
 from silverlining.model.errors import SilverliningError, Unhealthy
 from silverlining.model.images import IMAGES, closure
+from silverlining.model.stack import template_variables
 from silverlining.ops.bench import _tell_figures, _tell_throughput, bench
 from silverlining.ops.bench.cold import PREFIX, renamed
-from silverlining.ops.bench.throughput import Load, read
+from silverlining.ops.bench.throughput import Load, article, read
 from silverlining.ops.bench.turns import figure
+
+from .builders import settings
 
 REPORT = """Running 8s test @ http://haproxy:6301/
   2 threads and 24 connections
@@ -79,6 +82,13 @@ def test_too_few_runs_are_said_to_be_so_below_each_table_of_medians(runs: int, m
     said = desk.voice.stream.getvalue()
     assert said.count(medians) == 2
     assert said.count("too few") == (2 if warning else 0) and warning in said
+
+
+def test_the_articles_settings_are_settings_and_none_is_ours() -> None:
+    peers = {key.replace(".", "_"): value for key, value in article(3).items()}
+    made, ours = template_variables(settings(**peers)), template_variables(settings())
+    assert made["haproxy"] == {"maxconn": 2000, "threads": 4, "check_ms": 2000} and made["app"]["workers"] == 7
+    assert not made["haproxy"].items() & ours["haproxy"].items() and made["app"]["workers"] != ours["app"]["workers"]
 
 
 @pytest.mark.parametrize("runs", ["x", "0", "-1", "1.5", "", "101"])

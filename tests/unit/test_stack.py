@@ -169,6 +169,7 @@ def test_a_service_that_a_later_step_keeps_keeps_its_hash() -> None:
 
 
 def test_template_variables_follow_the_settings() -> None:
-    made = template_variables(settings(counts_sentinel=5, redis_down_after=1.5, haproxy_check=0.25, app_workers=2))
+    made = template_variables(settings(counts_sentinel=5, redis_down_after=1.5, haproxy_check=0.25, haproxy_threads=4, app_workers=2))
     assert made["sentinel"] == {"quorum": 3, "down_after_ms": 1500, "failover_timeout_ms": 10000}
-    assert made["haproxy"]["check_ms"] == 250 and made["app"]["workers"] == 2 and made["app"]["servers"] == 3
+    assert made["haproxy"] == {"maxconn": 4096, "threads": 4, "check_ms": 250}
+    assert made["app"]["workers"] == 2 and made["app"]["servers"] == 3

@@ -77,7 +77,7 @@ def _tell_throughput(desk: Desk, figures: dict[str, dict[str, float]], runs: int
     medians = _n("median of {count} run", "medians of {count} runs", runs)
     desk.voice.title(_("Through HAProxy, by wrk with {count} connections: {medians}").format(count=CONNECTIONS, medians=medians))
     rows = [(name, *(f"{value:g}" for value in f.values())) for name, f in figures.items()]
-    desk.voice.table((_("gunicorn workers"), _("requests a second"), _("99 % within, ms"), _("failed")), rows)
+    desk.voice.table((_("settings"), _("requests a second"), _("99 % within, ms"), _("failed")), rows)
     _tell_if_few(desk, runs)
 
 

@@ -1,4 +1,4 @@
-"""Requests a second through HAProxy, with our number of gunicorn workers and with the article's (two a processor and one, in every container)."""
+"""Requests a second through HAProxy, with our settings and with the article's."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ from .turns import Us, flags_of
 
 THREADS, CONNECTIONS, SECONDS = 2, 24, 8
 IMAGE = "wrk"
+
+
+def article(processors: int) -> dict[str, str]:
+    """What the article sets where ours is set otherwise: two gunicorn workers a processor and one, in every container; four HAProxy
+    processes, which are threads since HAProxy 2.5, its limit of connections, and a check every 2 s."""
+    return {"app.workers": str(2 * processors + 1), "haproxy.threads": "4", "haproxy.maxconn": "2000", "haproxy.check": "2"}
 
 
 @dataclass(frozen=True)
@@ -43,22 +49,22 @@ def read(text: str) -> Load:
 
 
 def measure(ours: Desk, runs: int) -> dict[str, dict[str, float]]:
-    """Medians of `runs` turns for each number of workers. The two take turns. Raises what a converge raises."""
+    """Medians of `runs` turns with either's settings. The two take turns. Raises what a converge raises."""
     image = ours.store.resolve((IMAGE,))[IMAGE].reference
     processors = int(ours.host.client.info()["NCPU"])
-    workers = {_("ours"): 0, _("the article's: {count} workers").format(count=2 * processors + 1): 2 * processors + 1}
-    seen: dict[str, list[Load]] = {name: [] for name in workers}
+    flags = {_("ours"): {}, _("the article's settings"): article(processors)}
+    seen: dict[str, list[Load]] = {name: [] for name in flags}
     try:
         for _turn in range(runs):
-            for name, count in workers.items():
-                seen[name].append(_turn_of(ours, image, count))
+            for name, own in flags.items():
+                seen[name].append(_turn_of(ours, image, own))
     finally:
         Us(ours).clear()
     return {name: _figures(loads) for name, loads in seen.items()}
 
 
-def _turn_of(ours: Desk, image: str, workers: int) -> Load:
-    settings = read_settings({**flags_of(ours), "health.interval": "10", "app.workers": str(workers)}, environ={})
+def _turn_of(ours: Desk, image: str, own: dict[str, str]) -> Load:
+    settings = read_settings({**flags_of(ours), "health.interval": "10", **own}, environ={})
     desk = Desk(ours.host.context, settings, Voice(quiet=True), yes=True)
     converge(desk, steps.load(steps.LAST).TOPOLOGY)
     command = ["wrk", f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "http://haproxy:6301/"]

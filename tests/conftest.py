@@ -22,7 +22,7 @@ import pytest
 TOP = Path(__file__).parent
 REAL = ("engine", "remote")
 # The folder in which the workers of a run have their locks.
-RUN = "SILVERLINING_TESTS_RUN"
+RUN = "TESTS_RUN_OF"
 BUILD = pytest.StashKey["subprocess.Popen[bytes]"]()
 
 
@@ -33,7 +33,6 @@ def kind(item: pytest.Item) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Called by pytest before anything else, first in the process that starts the workers."""
-    config.addinivalue_line("markers", "alone: measures, so nothing else is tested meanwhile")
     if RUN in os.environ:
         return
     folder = tempfile.TemporaryDirectory(prefix="silverlining-tests-")
@@ -49,9 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Called by pytest when it knows the tests. Those that need no engine come first: they take a minute, and say soon what is wrong."""
     for item in items:
-        if (name := kind(item)) in REAL:
+        real = kind(item) in REAL
+        item.add_marker(pytest.mark.xdist_group(kind(item) if real else item.path.stem))
+        if real:
             item.add_marker(pytest.mark.flaky(reruns=1))
-            item.add_marker(pytest.mark.xdist_group(name))
     items.sort(key=lambda item: kind(item) in REAL)
 
 

@@ -107,5 +107,10 @@ LESSON = Lesson(
             _("meinheld, or `gthread` by a setting"),
             _("meinheld is no longer maintained: it still builds on Python 3.11, with a current greenlet"),
         ),
+        Change(
+            _("supervisord as it is"),
+            _("supervisord with a poll that signals wake (builds/lib/supervisord)"),
+            _("on Python 3 it sleeps through up to a second before it starts anything, and before it hears `docker stop`"),
+        ),
     ),
 )

@@ -24,7 +24,7 @@ from .course import RemoteCourse
 from .relay import Relay
 from .site import Site
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 RUNS = 5
 FEW, MANY = 3, 9
 ROUND_TRIP = 0.02  # seconds
@@ -96,6 +96,7 @@ def login(alias: str) -> None:
         connection.open()
 
 
+@pytest.mark.alone
 def test_a_run_without_changes_beside_the_same_here(shop2: RemoteCourse, near: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most one and a half times the time of the one here and a login; with 20 ms more of round trip as well. In turns, medians."""
     home = shop2.host.home
@@ -126,6 +127,7 @@ def test_a_run_without_changes_beside_the_same_here(shop2: RemoteCourse, near: C
     shop2.clean()
 
 
+@pytest.mark.alone
 def test_a_run_without_changes_beside_compose_over_ssh(shop1: RemoteCourse, site: Site) -> None:
     """On the same host, each with its own stack of the same services: no slower than `DOCKER_HOST=ssh://… docker compose up -d`. Medians."""
     shop1.clean()

@@ -16,13 +16,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 TOP = Path(__file__).parent
 REAL = ("engine", "remote")
 # The folder in which the workers of a run have their locks.
 RUN = "TESTS_RUN_OF"
+BUILDER = (sys.executable, "-m", "tests.remote.images")
 BUILD = pytest.StashKey["subprocess.Popen[bytes]"]()
 
 
@@ -44,15 +47,28 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder.name, "pyc"))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Called by pytest when it knows the tests. Those that need no engine come first: they take a minute, and say soon what is wrong."""
     for item in items:
-        real = kind(item) in REAL
-        item.add_marker(pytest.mark.xdist_group(kind(item) if real else item.path.stem))
-        if real:
+        if kind(item) in REAL:
             item.add_marker(pytest.mark.flaky(reruns=1))
     items.sort(key=lambda item: kind(item) in REAL)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """What a worker gets in one piece: all tests of an engine, all of remote hosts, and of the others a file.
+
+    By their names: xdist's own groups (3.8) don't come through in pytest 9, where a test's name can't be changed any more.
+    """
+    config.option.loadscopereorder = False
+
+    class Halves(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return next((name for name in REAL if file.startswith(f"{TOP.name}/{name}/")), file)
+
+    return Halves(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -65,28 +81,34 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if wanted and os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
         held = lock_file("images")
         fcntl.flock(held, fcntl.LOCK_EX)
-        argv = (sys.executable, "-m", "tests.remote.images")
         session.config.stash[BUILD] = subprocess.Popen(
-            argv, cwd=TOP.parent, pass_fds=(held,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            BUILDER, cwd=TOP.parent, pass_fds=(held,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         # It is the builder's from now on, and free when that has ended.
         os.close(held)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """A run that ends before does not go on with them."""
+    """A run that ends before does not go on with them; what keeps them from being pruned goes."""
     if build := config.stash.get(BUILD, None):
         build.terminate()
         build.wait()
+        subprocess.run((*BUILDER, "release"), cwd=TOP.parent, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """One on an engine waits for the images."""
+    if kind(item) in REAL:
+        with locked("images", fcntl.LOCK_SH):
+            pass
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """One on an engine waits for the images; one that is `alone` for the test that the other worker has at hand."""
+    """One that is `alone` waits for the test that the other worker has at hand, and keeps it from the next."""
     with ExitStack() as locks:
         if kind(item) in REAL:
-            with locked("images", fcntl.LOCK_SH):
-                pass
             alone = item.get_closest_marker("alone")
             # Who wants to be alone keeps the entry shut while the others leave.
             entry = locks.enter_context(ExitStack())

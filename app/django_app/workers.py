@@ -61,7 +61,7 @@ def meinheld_worker() -> Any:
             # meinheld takes SIGTERM in C and tells nobody. A thread receives it instead, so that hits that wait give up
             # in time: the event loop stops taking connections, and ends after a second or two.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            self.served = 0
+            self.begun = self.ended = 0
             request_started.connect(self.count_in)
             request_finished.connect(self.count_out)
             threading.Thread(target=self.stop_when_told, daemon=True).start()
@@ -69,21 +69,23 @@ def meinheld_worker() -> Any:
             super().run()
 
         def count_in(self, **facts: object) -> None:
-            self.served += 1
+            self.begun += 1
 
         def count_out(self, **facts: object) -> None:
-            self.served -= 1
+            self.ended += 1
 
         def stop_when_told(self) -> None:
             signal.sigwait({signal.SIGTERM})
             waiting.stopping.set()
             server.stop(1)
-            # The event loop sits its time out for connections that a proxy keeps open. Nothing served for a while: nothing to wait for.
-            quiet = 0
+            # The event loop sits its time out for connections that a proxy keeps open. If no hit has come for a while and none
+            # is being served, there is nothing to wait for; under load the loop's own end comes first.
+            self.log.info("Worker exiting as soon as it is quiet (pid: %s)", self.pid)
+            before, quiet = -1, 0
             while quiet < 3:
                 time.sleep(0.05)
-                quiet = 0 if self.served else quiet + 1
-            self.log.info("Worker exiting (pid: %s)", self.pid)
+                quiet = quiet + 1 if self.begun == self.ended == before else 0
+                before = self.ended
             os._exit(0)
 
     return MeinheldWorker

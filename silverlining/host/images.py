@@ -88,11 +88,6 @@ class ImageStore:
         self._workshop = Workshop(api, self.contexts, settings.build, runner or Local(), environ, report)
         self._listed: list[Any] | None = None
 
-    def _list(self) -> list[Any]:
-        """What the engine has, asked now: it takes some milliseconds an image (Docker 20.10 sums up sizes each time)."""
-        self._listed = self._api.images()
-        return self._listed
-
     def forget(self) -> None:
         """Lets the engine be asked again what it has: somebody else may have built or removed something meanwhile."""
         self._listed = None
@@ -107,7 +102,10 @@ class ImageStore:
         The engine's list is `listed`, or the one that was asked for last, until `forget`.
         """
         names = tuple(names)
-        present = self._present(names, (self._listed or self._list()) if listed is None else listed)
+        if listed is None:
+            # Docker 20.10 sums up sizes each time, which takes it some milliseconds an image.
+            listed = self._listed = self._listed or self._api.images()
+        present = self._present(names, listed)
         known = {**self.streamable(names, present), **{name: one.reference for name, one in present.items()}}
         plan = {}
         for name in closure(names, lambda name: name in known or bool(self.candidates(name)), self._catalogue):
@@ -122,15 +120,17 @@ class ImageStore:
         The answer has every image that was needed on the way too, so `names` first of all.
         """
         names = tuple(names)
-        listed = self._list()
+        self.forget()  # what fails on the way has changed something, too
+        listed = self._api.images()
         present = self._present(names, listed)
         for rung, load_some in ((BUNDLE, self._unbundle), (STREAMED, self._stream)):
             if load_some(names, present):
-                listed = self._list()
+                listed = self._api.images()
                 present = {name: present.get(name) or replace(one, rung=rung) for name, one in self._present(names, listed).items()}
         got = Climb(self._catalogue, present, self.candidates, self._workshop).run(names)
         if any(one.rung != PRESENT for one in got.values()):
-            listed = self._list()
+            listed = self._api.images()
+        self._listed = listed
         ids = {tag: entry["Id"] for entry in listed for tag in _tags(entry)}
         return {
             name: Resolved(name, one.reference, ids[one.reference], self.contexts[name].fingerprint, one.rung, one.source)
@@ -235,13 +235,13 @@ class ImageStore:
         from docker.errors import APIError
 
         gone = []
-        self.forget()
         for tag in tags:
             try:
                 self._api.remove_image(tag)
             except APIError:
                 continue
             gone.append(tag)
+        self.forget()
         return gone
 
     def candidates(self, name: str) -> list[tuple[str, str]]:

@@ -98,6 +98,8 @@ class Desk:
             raise SilverliningError(what, hint or _("add --yes to go on"))
         if not self.voice.ask(f"  {what}. {question or _('Go on?')}"):
             raise SilverliningError(_("nothing was changed"))
+        if store := self.__dict__.get("store"):
+            store.forget()  # it may have been a long while
 
     def tell_notes(self) -> None:
         """Says once what a person should be told about the way to the host, such as a new host's key that was accepted."""

@@ -52,10 +52,10 @@ def run_step(desk: Desk, name: str) -> None:
             desk.voice.note(_("nothing to do: the engine was there already, and nothing else stands"))
     elif outcome.plan:
         # The lesson's proofs stop servers and pause masters: not for an edit or a repair of what serves.
-        tell(scene, checks.run_all(Scene(desk, outcome.stack, outcome.now), lesson.checks))
+        tell(scene, checks.run_all(scene, lesson.checks))
         desk.voice.note(_("{name} stands as it should. `--play` plays its lesson.").format(name=name))
     else:
-        tell(scene, checks.run_all(Scene(desk, outcome.stack, outcome.now), lesson.checks))
+        tell(scene, checks.run_all(scene, lesson.checks))
         desk.voice.note(_("nothing to do: {name} stands as it should. `--play` plays its lesson again.").format(name=name))
     _close(desk, outcome)
 

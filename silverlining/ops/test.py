@@ -31,7 +31,7 @@ def test(desk: Desk, fast: bool, select: str) -> None:
 
     ensure_engine(desk)
     # The engine's tests beside those of the remote hosts (tests/conftest.py).
-    _run(desk, (sys.executable, "-m", "pytest", "tests", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations=60", *chosen))
+    _run(desk, (sys.executable, "-m", "pytest", "tests", "-n", "2", "--durations=60", *chosen))
 
 
 def _run(desk: Desk, argv: tuple[str, ...], none_is_fine: bool = False) -> None:

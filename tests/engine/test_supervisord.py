@@ -67,6 +67,7 @@ def test_it_acts_at_once(engine: APIClient, name: str) -> None:
         killer = engine.exec_create(made, ["sh", "-c", "kill -9 $(cat /tmp/one); date +%s.%N"])["Id"]
         killed = float(engine.exec_start(killer))
         assert log.await_words("exited: one") - killed < AT_ONCE
+        assert log.await_words("spawned: 'one'", times=2) - killed < 2 * AT_ONCE
         log.await_words("one entered RUNNING", times=2)
         engine.kill(made, "SIGTERM")
         told = datetime.now(timezone.utc).timestamp()

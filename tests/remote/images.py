@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from silverlining.model.images import APT, BUILT, IMAGES, Image, Variant
 from silverlining.model.stack import template_variables
 
 ROOT = Path(__file__).parents[2]
+KEEPS = "io.silverlining.tests-keep-image"
 PACKAGES = {
     "trixie": ("debian", "docker.io docker-cli docker-compose iptables"),
     "bookworm": ("debian-bookworm", "docker.io iptables"),
@@ -47,14 +49,23 @@ def make(api: APIClient, *variants: str) -> dict[str, str]:
     return {name: got[f"test-host/{name}"].reference for name in variants}
 
 
-def make_all() -> None:
-    """Builds what the whole suite needs, the course's images and these, in one go: what is independent is built side by side."""
-    api = APIClient(os.environ.get("DOCKER_HOST"), version="auto", timeout=600)
-    try:
-        store(api).resolve(CATALOGUE)
-    finally:
-        api.close()
+def make_all(api: APIClient) -> None:
+    """Builds what the whole suite needs, the course's images and these, in one go: what is independent is built side by side.
+
+    A container that never runs keeps each: an edit in one test makes a deploy remove as superseded what another one sends to its hosts.
+    """
+    for image in store(api).resolve(CATALOGUE).values():
+        api.create_container(image.reference, ["true"], labels=[KEEPS])
+
+
+def release(api: APIClient) -> None:
+    """Takes away what `make_all` keeps images by."""
+    for entry in api.containers(all=True, filters={"label": KEEPS}):
+        api.remove_container(entry["Id"], force=True)
 
 
 if __name__ == "__main__":
-    make_all()
+    engine = APIClient(os.environ.get("DOCKER_HOST"), version="auto", timeout=600)
+    release(engine)
+    if sys.argv[1:] != ["release"]:
+        make_all(engine)

@@ -37,7 +37,7 @@ for turn in $(seq "$3"); do
     begun=$(date +%s%3N)
     up > /tmp/said 2>&1
     ended=$(date +%s%3N)
-    ! grep -qE 'Creat|Recreat|Start' /tmp/said
+    if grep -E 'Creat|Recreat' /tmp/said >&2; then exit 1; fi
     echo $((ended - begun))
 done
 """

@@ -209,6 +209,24 @@ def test_superseded_builds_are_ours_older_and_unused(root: Path) -> None:
     assert current.reference in engine.local
 
 
+def test_the_engine_is_asked_once_for_what_it_has_until_that_is_forgotten(root: Path) -> None:
+    engine = Engine()
+    images, asked = store(root, engine), []
+    listing = engine.images
+    engine.images = lambda *words, **more: (asked.append(1), listing(*words, **more))[1]  # type: ignore[method-assign]
+    assert images.plan_for(["site"])["site"].rung == "to get"
+    store(root, engine).resolve(["site"])  # somebody else
+    del asked[:]
+    assert images.plan_for(["site"])["site"].rung == "to get" and not asked
+    images.forget()
+    assert images.plan_for(["site"])["site"].rung == "present" and len(asked) == 1
+    images.prune([images.tag("site")])
+    assert images.plan_for(["site"])["site"].rung == "to get" and len(asked) == 2
+    images.resolve(["site"])
+    del asked[:]
+    assert images.plan_for(["site"])["site"].rung == "present" and not asked
+
+
 def test_a_registry_that_says_nothing_is_given_up() -> None:
     registries = Registries(Engine(default="hang"), patience=0.05)  # type: ignore[arg-type]
     with pytest.raises(PullFailed, match=r"timeout: no answer within 0.05 s"):

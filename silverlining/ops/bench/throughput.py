@@ -23,8 +23,8 @@ IMAGE = "wrk"
 
 def article(processors: int) -> dict[str, str]:
     """What the article sets where ours is set otherwise: two gunicorn workers a processor and one, in every container; four HAProxy
-    processes, which are threads since HAProxy 2.5, its limit of connections, and a check every 2 s."""
-    return {"app.workers": str(2 * processors + 1), "haproxy.threads": "4", "haproxy.maxconn": "2000", "haproxy.check": "2"}
+    processes, which are threads since HAProxy 2.5, and a check every 2 s."""
+    return {"app.workers": str(2 * processors + 1), "haproxy.threads": "4", "haproxy.check": "2"}
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Site:
         self.prefix = f"slr-{os.getpid()}"
         self.label = ("--label", f"{LABEL}={self.owner}")
         self._stock = ""
+        self._hidden = 0
         self.sweep()
         self._rights = self._given_rights()
 
@@ -63,7 +64,10 @@ class Site:
     def start_hidden(self, alias: str, variant: str, through: RemoteHost) -> RemoteHost:
         """A host without a way to or from anywhere but the host `through`, which knows it by its alias: this machine has no address there."""
         network = f"{self.prefix}-hidden-{alias}"
-        docker("network", "create", *self.label, "--internal", "--opt", "com.docker.network.bridge.inhibit_ipv4=true", network)
+        # Engines choose their networks from the same pool: one here could be one that stands inside of `through`.
+        self._hidden += 1
+        subnet = f"--subnet=10.99.{240 + self._hidden}.0/24"
+        docker("network", "create", *self.label, "--internal", subnet, "--opt", "com.docker.network.bridge.inhibit_ipv4=true", network)
         through.join(network)
         hidden = RemoteHost(self.home, f"{self.prefix}-{alias}", alias, through)
         return self._run(hidden, variant, f"--network={network}", "--volume=/var/lib/docker")

@@ -2,8 +2,8 @@
 
 What such tests wait for is done by other processes on a machine that may be shared; a mistake of ours fails twice.
 
-`invoke test` has two of pytest-xdist's workers. The tests of the engine stay on one of them and those of the remote hosts on the
-other: in either half a test stands on what the one before has left, and a half alone leaves a third of the processors idle.
+`invoke test` has two of pytest-xdist's workers: one test alone leaves a third of two processors idle. What shares a stack or hosts stays
+on one of them, since a test there stands on what the one before has left.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 TOP = Path(__file__).parent
 REAL = ("engine", "remote")
+# Files of engine/ by the stack that they share; the others have one of their own, or none.
+STACKS = {
+    "sl-test": ("checks", "compose", "docs", "live", "paste", "walk"),
+    "sl-fail": ("failures", "interrupted"),
+    "sl-scale": ("logs", "scale"),
+}
 # The folder in which the workers of a run have their locks.
 RUN = "TESTS_RUN_OF"
 BUILDER = (sys.executable, "-m", "tests.remote.images")
@@ -32,6 +38,21 @@ BUILD = pytest.StashKey["subprocess.Popen[bytes]"]()
 def kind(item: pytest.Item) -> str:
     """The folder that a test is in; "" for one of somewhere else."""
     return item.path.relative_to(TOP).parts[0] if item.path.is_relative_to(TOP) else ""
+
+
+def piece(nodeid: str) -> str:
+    """What stays together: all of remote hosts, the engine's tests that share a stack, and else the tests of a file."""
+    path = nodeid.partition("::")[0]
+    folder, _, file = path.removeprefix(f"{TOP.name}/").partition("/")
+    if folder == "engine":
+        return next((stack for stack, files in STACKS.items() if file.removeprefix("test_").removesuffix(".py") in files), path)
+    return folder if folder == "remote" else path
+
+
+def _turn(nodeid: str) -> int:
+    """The long pieces come before the short ones of an engine, so that both workers end at about the same time."""
+    name = piece(nodeid)
+    return 0 if "/unit/" in name else 1 if name in ("sl-test", "remote") else 2
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,23 +73,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if kind(item) in REAL:
             item.add_marker(pytest.mark.flaky(reruns=1))
-    items.sort(key=lambda item: kind(item) in REAL)
+    items.sort(key=lambda item: _turn(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """What a worker gets in one piece: all tests of an engine, all of remote hosts, and of the others a file.
+    """What a worker gets in one piece: see `piece`.
 
     By their names: xdist's own groups (3.8) don't come through in pytest 9, where a test's name can't be changed any more.
     """
     config.option.loadscopereorder = False
 
-    class Halves(LoadScopeScheduling):
+    class ByPieces(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return next((name for name in REAL if file.startswith(f"{TOP.name}/{name}/")), file)
+            return piece(nodeid)
 
-    return Halves(config, log)
+    return ByPieces(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,7 +30,7 @@ def test(desk: Desk, fast: bool, select: str) -> None:
     from .install import ensure_engine
 
     ensure_engine(desk)
-    # The engine's tests beside those of the remote hosts (tests/conftest.py).
+    # Two at a time: which ones, tests/conftest.py says.
     _run(desk, (sys.executable, "-m", "pytest", "tests", "-n", "2", "--durations=60", *chosen))
 
 

@@ -30,9 +30,11 @@ FEW, MANY = 3, 9
 ROUND_TRIP = 0.02  # seconds
 # What somebody without us would type, with the configuration that `$1/.ssh` holds; in milliseconds, a turn a line.
 PEER = """set -eu
-mkdir -m 700 /root/.ssh && cp "$1/.ssh/config" /root/.ssh/config
-up() { DOCKER_HOST="ssh://$2" docker compose -f /compose.yaml up -d; }
-up > /dev/null 2>&1
+mkdir -m 700 /root/.ssh
+cp "$1/.ssh/config" /root/.ssh/config
+export DOCKER_HOST="ssh://$2"
+up() { docker compose -f /compose.yaml up -d; }
+up >&2
 for turn in $(seq "$3"); do
     begun=$(date +%s%3N)
     up > /tmp/said 2>&1

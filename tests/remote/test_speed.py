@@ -39,7 +39,8 @@ for turn in $(seq "$3"); do
     begun=$(date +%s%3N)
     up > /tmp/said 2>&1
     ended=$(date +%s%3N)
-    if grep -E 'Creat|Recreat' /tmp/said >&2; then exit 1; fi
+    # The container that makes the secrets runs once each time.
+    if grep -E 'Creat|Recreat' /tmp/said | grep -v -- -secrets- >&2; then exit 1; fi
     echo $((ended - begun))
 done
 """

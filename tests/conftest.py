@@ -131,10 +131,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         if kind(item) in REAL:
             alone = item.get_closest_marker("alone")
             # Who wants to be alone keeps the entry shut while the others leave.
-            entry = locks.enter_context(ExitStack())
-            entry.enter_context(locked("entry", fcntl.LOCK_EX))
-            locks.enter_context(locked("floor", fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
-            entry.close()
+            with locked("entry", fcntl.LOCK_EX):
+                locks.enter_context(locked("floor", fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
         return (yield)
 
 

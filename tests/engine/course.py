@@ -80,9 +80,8 @@ class Course:
 
     def environment(self, **more: str) -> dict[str, str]:
         """The variables that a task gets: ours, and none that somebody set outside."""
-        own = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_")}
         # A terminal's size is the terminal's. pytest loads readline, which writes these for every process that is started from there.
-        own = {key: value for key, value in own.items() if key not in ("COLUMNS", "LINES")}
+        own = {key: value for key, value in os.environ.items() if not key.startswith("SILVERLINING_") and key not in ("COLUMNS", "LINES")}
         return own | {"NO_COLOR": "1"} | self.settings | more
 
     def line(self, *words: str) -> list[str]:

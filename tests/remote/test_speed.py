@@ -22,7 +22,7 @@ from tests.engine.course import Course, own_stack
 from .course import RemoteCourse
 from .relay import Relay
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 RUNS = 5
 FEW, MANY = 3, 9
 ROUND_TRIP = 0.02  # seconds

@@ -10,6 +10,7 @@ Entry = tuple[str, int, str]
 def entry_of(stack: Stack) -> Entry | None:
     """(address, port, path) by which the stack is asked whether it serves, without changing anything; None if nothing serves.
 
+    Nothing serves, too, where a stack was cut down to the containers that stand and the one with the port is not among them.
     The address is as host/host.py's `get` takes it: "" for a public port, the loopback's or the virtual one else.
     """
     if stack.topology.entry is None:
@@ -18,7 +19,8 @@ def entry_of(stack: Stack) -> Entry | None:
     if not setting:
         return stack.vip, 8000, path
     port = getattr(stack.settings.ports, setting)
-    return next(address for c in stack.containers for address, outside, _inside in c.ports if outside == port), port, path
+    addresses = [address for c in stack.containers for address, outside, _inside in c.ports if outside == port]
+    return (addresses[0], port, path) if addresses else None
 
 
 def url_of(stack: Stack, host: str = "localhost") -> str:

@@ -59,16 +59,20 @@ def _services(seen: Observed) -> set[str]:
 
 
 def _distance(stack: Stack, seen: Observed) -> int:
-    """How far apart a topology and what stands are: a service too many or missing weighs more than one that is defined otherwise."""
+    """How far apart a topology and what stands are: a service missing or (a little more) too many weighs more than one defined otherwise."""
     standing = {c.name: c for c in seen.containers}
     wanted = {c.name: c for c in stack.containers}
-    services = {s.name for s in stack.topology.services} ^ _services(seen)
+    services = {s.name for s in stack.topology.services}
+    missing, extra = services - _services(seen), _services(seen) - services
     otherwise = (wanted.keys() & standing.keys()) - as_defined(stack, seen)
-    return 10 * len(services) + 3 * len(wanted.keys() ^ standing.keys()) + len(otherwise)
+    return 10 * len(missing) + 11 * len(extra) + 3 * len(wanted.keys() ^ standing.keys()) + len(otherwise)
 
 
 def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:
-    """The step that the host is at, and its stack. An empty host is at step00; a subnet that can't be had is a difference, no error."""
+    """The step that the host is at, and its stack. An empty host is at step00; a subnet that can't be had is a difference, no error.
+
+    Of steps that fit alike it is the first: a run that was ended on the way has made what they share, and no lesson is left out.
+    """
     trouble: tuple[str, ...] = ()
     try:
         subnet = choose_subnet(desk.settings, seen)
@@ -84,7 +88,7 @@ def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:
         differences = (*compare(stack, seen), *trouble)
         position = Position(name, not differences, differences)
         distance = _distance(stack, seen)
-        if best is None or distance <= best[0]:
+        if best is None or distance < best[0]:
             best = (distance, position, stack)
     if best is None:
         raise RuntimeError("no step to compare with")

@@ -8,11 +8,13 @@ import re
 import signal
 import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pexpect
 import pytest
 from docker import APIClient
+from docker.errors import NotFound
 
 from .course import Course, own_stack, until
 
@@ -165,9 +167,15 @@ def test_killed_on_the_way_and_in_an_act(course: Course) -> None:
     show.child.kill(signal.SIGKILL)
     show.over(-signal.SIGKILL)
     until(lambda: not course.client.containers(all=True, filters={"name": "sl-wt-lock"}), "the lock is free", 20)
+    # What serves may have been taken away by then, to be made anew.
+    with suppress(NotFound):
+        course.client.remove_container("sl-wt-django-1", force=True)
 
     show = Show(course)
     assert "step03-redis" in (text := show.page()) and "it stands already" not in text
+    show.press("?")
+    assert "you → redis-master" in show.page()
+    show.on()
     assert "What stands now" in show.on()
     course.must_be_at("step03-redis")
     assert "act 1 of 3" in show.on() and "act 2 of 3" in show.on()

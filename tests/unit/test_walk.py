@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
 import steps
+from silverlining.model.difference import counted
+from silverlining.model.explain import explain, way
 from silverlining.model.lesson import Act, Lesson
+from silverlining.model.sketch import sketch
+from silverlining.model.stack import Stack
 from silverlining.model.walk import BACK, ENTER, EXPLAIN, OPENING, QUIT, SHELL, STANDS, Move, Place, Route, resume, talked_about, turn
 
 from .builders import stack
@@ -93,6 +98,25 @@ def test_the_container_that_an_act_talks_about(step: str, title: str, container:
     lesson: Lesson = steps.load(step).LESSON
     (act,) = (act for act in lesson.acts if act.title == title)
     assert talked_about(act, stack(step)) == container
+
+
+def cut_down() -> Iterator[Stack]:
+    """Each step's stack without one of its containers, and with that one alone: what a run that was ended on the way leaves."""
+    for whole in map(stack, steps.NAMES):
+        for one in whole.containers:
+            yield replace(whole, containers=tuple(c for c in whole.containers if c != one))
+            yield replace(whole, containers=(one,))
+
+
+@pytest.mark.parametrize("part", list(cut_down()), ids=lambda part: f"{part.topology.step}-{len(part.containers)}")
+def test_a_stack_that_stands_in_part_is_drawn_and_explained_and_one_of_its_containers_talked_about(part: Stack) -> None:
+    names = {c.name for c in part.containers}
+    for act in (None, *steps.load(part.topology.step).LESSON.acts):
+        assert talked_about(act, part) in (names or {""})
+    drawn = "\n".join(sketch(part, 80, {}))
+    assert all(f"{c.service} {c.index}" in drawn for c in part.containers), drawn
+    assert {title for _service, title, _words in explain(part)} == {counted(c.service, len(part.of(c.service))) for c in part.containers}
+    assert way(part).startswith("you")
 
 
 def test_a_numbered_placeholder_is_that_container() -> None:

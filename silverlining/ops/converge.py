@@ -17,7 +17,6 @@ from ..model.brief import brief
 from ..model.commands import commands, line, title
 from ..model.entry import address_of, entry_of
 from ..model.errors import SilverliningError, Unhealthy
-from ..model.images import split_reference
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
 from ..model.plan import port_flag, withdrawn
@@ -75,13 +74,13 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
         for _round in range(ROUNDS):
             if settled.plan != shown:
                 show_plan(desk, settled.plan)
-            perform(desk, settled.plan, Applier(desk.host.client, settled.stack), held.check, lambda action: held.count(tally([action])))
+            perform(desk, settled.plan, Applier(desk.host.client, settled.stack, held.check), held.check, lambda action: held.count(tally([action])))
             # What slept in a volume (keys in etcd, say) is only seen once its service runs.
             settled = _plan(desk, topology, images)
             if not settled.plan:
                 break
         await_serving(desk, outcome.stack)
-    prune(desk, first.seen, outcome.stack, missing)
+    prune(desk, first.seen, missing)
     return replace(outcome, after=settled.seen)
 
 
@@ -204,7 +203,8 @@ def perform(
     ids = frozenset(waiting)
     # What others wait for goes first: the engine starts only so many containers at a time.
     awaited = Counter(need for action in plan.actions for need in action.needs)
-    with desk.voice.progress() as board, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    # None waits for a thread: an app becomes healthy by a Redis and Sentinels, which may come behind it.
+    with desk.voice.progress() as board, ThreadPoolExecutor(max(SIDE_BY_SIDE, len(waiting))) as pool:
 
         def work(action: Action) -> None:
             still_ours()
@@ -287,20 +287,16 @@ def await_serving(desk: Desk, stack: Stack) -> None:
         time.sleep(0.05)
 
 
-def prune(desk: Desk, before: Observed, stack: Stack, built: list[str]) -> None:
+def prune(desk: Desk, before: Observed, built: list[str]) -> None:
     """Removes what this run has superseded: builds that the stack's containers used before it, with what those were built on.
 
-    A run that was ended after it had built leaves that to the next, which has `built` nothing but takes what is new.
     What others on this engine have built is not ours to remove; what a container still uses stays.
     """
     from docker.errors import APIError
 
     client = desk.host.client
-    now = {c.image.reference for c in stack.containers}
-    repositories = {split_reference(reference)[0] for reference in now}
-    left = {c.image for c in before.containers} - now
     tags: set[str] = set()
-    for reference in left if built else {reference for reference in left if split_reference(reference)[0] in repositories}:
+    for reference in {c.image for c in before.containers} if built else ():
         with suppress(APIError):
             tags.update(tag for layer in client.history(reference) for tag in layer.get("Tags") or [])
     mine = [entry for entry in client.images() if tags.intersection(entry.get("RepoTags") or [])] if tags else []

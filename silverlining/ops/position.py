@@ -71,14 +71,14 @@ def _distance(stack: Stack, seen: Observed) -> int:
 def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:
     """The step that the host is at, and its stack. An empty host is at step00; a subnet that can't be had is a difference, no error.
 
-    Of steps that fit alike it is the first: a run that was ended on the way has made what they share, and no lesson is left out.
+    Of steps that fit alike it is the one that has made most of what stands, else the first: no lesson is left out.
     """
     trouble: tuple[str, ...] = ()
     try:
         subnet = choose_subnet(desk.settings, seen)
     except Conflict as error:
         subnet, trouble = likely_subnet(desk.settings, seen), (error.what,)
-    best: tuple[int, Position, Stack] | None = None
+    best: tuple[tuple[int, int], Position, Stack] | None = None
     compose = bool(seen.containers) and all(c.compose for c in seen.containers)
     topologies = [steps.load(name).TOPOLOGY for name in steps.NAMES if (name == STEP) == compose]
     images = desk.planned(topologies)
@@ -87,7 +87,7 @@ def find(desk: Desk, seen: Observed) -> tuple[Position, Stack]:
         stack = desk.stack(topology, images[name], seen, subnet)
         differences = (*compare(stack, seen), *trouble)
         position = Position(name, not differences, differences)
-        distance = _distance(stack, seen)
+        distance = _distance(stack, seen), -sum(c.step == name for c in seen.containers)
         if best is None or distance < best[0]:
             best = (distance, position, stack)
     if best is None:

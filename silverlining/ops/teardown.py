@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
@@ -25,9 +26,7 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     """Removes what carries exactly our stack's label. Says what goes and asks first. Raises SilverliningError."""
     client, voice, stack = desk.host.client, desk.voice, desk.settings.stack
     mine = {"label": f"{labels.STACK}={stack}"}
-    pool = ThreadPoolExecutor(1)
-    listing = pool.submit(client.images)  # takes the engine longest, and is needed last
-    pool.shutdown(wait=False)
+    listing = _ahead(client.images)  # takes the engine longest, and is needed last
     there = client.containers(all=True)
     own = [c for c in there if (c["Labels"] or {}).get(labels.STACK) == stack]
     containers = [c for c in own if c["Labels"].get(labels.HELPER) != "lock"]
@@ -62,7 +61,8 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
     if desk.dry:
         return
     desk.confirm(_("teardown removes what stands"))
-    tools = store.plan_for(("tools",), listed_images)["tools"]
+    # Where somebody was asked, it may have been a long while.
+    tools = store.plan_for(("tools",), listed_images if desk.yes else None)["tools"]
     alone = new_lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)) if tools.rung == "present" else None
     with alone or nullcontext():
         still_ours = alone.check if alone else lambda: None
@@ -71,8 +71,8 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         stuck = _remove(client, containers, networks, named, still_ours)
         if alone:
             alone.count({what: count for what, count in (("removed", len(containers)), ("volumes", len(named) if volumes else 0)) if count})
-    if alone and volumes:
-        alone.gone()  # it uses the trail
+    if alone and (volumes or built):
+        alone.gone()  # it uses the trail, and an image
     forgotten = volumes and trail.remove(client, stack)
     networks = [network for network in networks if network["Name"] not in stuck]
     kept = _remove_images(client, built)
@@ -93,6 +93,20 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         voice.note(words.format(name=audit.volume_of(stack)))
     if kept:
         voice.note(_("these images stay, others use them: {names}").format(names=", ".join(kept)))
+
+
+def _ahead(question: Callable[[], Any]) -> Future[Any]:
+    """Asks while other things are done. Not by a pool: the end of the program would wait for the answer."""
+    future: Future[Any] = Future()
+
+    def ask() -> None:
+        try:
+            future.set_result(question())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return future
 
 
 def _holds_data(container: Any) -> bool:

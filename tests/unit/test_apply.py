@@ -9,7 +9,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from silverlining.host.exec import STOP
 from silverlining.model.actions import Run
+from silverlining.model.errors import Busy
 from silverlining.ops.apply import STARTS_AT_ONCE, Applier
 
 from .builders import stack
@@ -40,3 +44,25 @@ def test_few_start_at_the_same_time_and_all_are_started() -> None:
         list(pool.map(lambda action: applier.apply(action, lambda words: None), actions))
     assert sorted(started) == sorted(c.name for c in whole.containers)
     assert most[0] == STARTS_AT_ONCE
+
+
+def test_who_waits_for_a_turn_ends_with_the_run() -> None:
+    applier = Applier(SimpleNamespace(), stack("step08-netdata"))
+    for _turn in range(STARTS_AT_ONCE):
+        assert applier._starting.acquire(timeout=1)
+    threading.Timer(0.2, STOP.set).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            applier.apply(Run(stack("step08-netdata").containers[0]), lambda words: None)
+    finally:
+        STOP.clear()
+
+
+def test_a_lock_that_was_lost_while_it_waited_starts_nothing() -> None:
+    def lost() -> None:
+        raise Busy("the lock was lost", "run it again")
+
+    applier = Applier(SimpleNamespace(), stack("step08-netdata"), lost)
+    with pytest.raises(Busy):
+        applier.apply(Run(stack("step08-netdata").containers[0]), lambda words: None)
+    assert applier._starting.acquire(timeout=1), "the turn is given back"

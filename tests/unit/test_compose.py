@@ -247,6 +247,9 @@ class NoStore:
 
     plan_for = resolve
 
+    def forget(self) -> None:
+        """Knows nothing that it could."""
+
 
 POLICY = "docker-compose:\n  Installed: (none)\n  Candidate: {}\n"
 APT = {"command -v apt-get": "/usr/bin/apt-get", "id -u": "0"}
@@ -277,7 +280,7 @@ def test_the_old_python_compose_does_not_serve() -> None:
 def store_with(rung: str) -> Any:
     """A store whose image is got by that rung."""
     image = SimpleNamespace(reference="silverlining/compose:1", rung=rung, source="packages")
-    return SimpleNamespace(resolve=lambda names: {"compose": image}, plan_for=lambda names: {"compose": image})
+    return SimpleNamespace(resolve=lambda names: {"compose": image}, forget=lambda: None, plan_for=lambda names: {"compose": image})
 
 
 def test_an_image_that_is_here_goes_before_a_package() -> None:

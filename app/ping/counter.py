@@ -22,7 +22,7 @@ from ping.masters import ANSWER_TIMEOUT, Address, Fixed, NoSentinel, Place, Sent
 from ping.waiting import pause, seat
 
 KEY = "count"
-PROBE_DEADLINE = 0.7
+PROBE_DEADLINE, PROBE_PAUSE = 0.7, 0.05
 # So long after its last sign of life a master is believed without asking the Sentinels. It must be shorter than any
 # failover: a worker without a hit meanwhile would else add to an old master that was paused and is back.
 FRESH = 1.0
@@ -90,13 +90,19 @@ class Counter:
     def probe(self) -> str:
         """The master's address, if a hit would count now. Reads only, and is short whatever hangs."""
         until = time.monotonic() + PROBE_DEADLINE
+        told: RedisError | None = None
         while True:
             try:
                 return self._try(until, self._role)
             except RedisError as error:
+                late = time.monotonic() > until
                 # A refusal or a broken connection may only say that the master that we remember is a former one. One that
                 # hangs is forgotten too, but the time is up: the next probe asks for the new one.
-                if not passing(error) or isinstance(error, TimeoutError) or time.monotonic() > until:
+                if not passing(error) or isinstance(error, TimeoutError) or late:
+                    # What the deadline has cut short says less than the answer before it.
+                    raise Unavailable(str(told if late and told else error)) from error
+                told = error
+                if not pause(PROBE_PAUSE):
                     raise Unavailable(str(error)) from error
 
     @staticmethod

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 
 SENTINEL_PORT = 26379
@@ -120,8 +120,10 @@ class Sentinels:
         try:
             with connect(address, left) as client:
                 state: dict[str, Any] = client.sentinel_master(self.master)
-        except RedisError:
-            self._mute[address] = time.monotonic() + MUTE
+        except RedisError as error:
+            # That it did not answer within what little was left says nothing about it.
+            if left >= SENTINEL_TIMEOUT or not isinstance(error, TimeoutError):
+                self._mute[address] = time.monotonic() + MUTE
             return None
         self._mute.pop(address, None)
         return state

@@ -165,6 +165,16 @@ class SentinelTests(WithNodes):
         with self.within(0.6), self.assertRaises(NoSentinel):
             Sentinels([str(paused.address)], "master").locate(time.monotonic() + 5, urgent=True)
 
+    def test_a_sentinel_that_had_no_time_to_answer_is_asked_again(self) -> None:
+        master = self.node()
+        slow = self.sentinel(master.address, 1)
+        slow.silent = True
+        place = Sentinels([str(slow.address)], "master")
+        with self.assertRaises(NoSentinel):
+            place.locate(time.monotonic() + 0.02, urgent=False)
+        slow.silent = False
+        self.assertEqual(place.locate(time.monotonic() + 5, urgent=False), master.address)
+
     def test_no_new_master_yet(self) -> None:
         counter = self.counter(self.sentinel(self.node().address, 1, "s_down,o_down,master"))
         with self.assertRaisesRegex(Unavailable, "have no new one yet"):

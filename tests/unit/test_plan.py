@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from silverlining.model import actions as do
@@ -236,3 +238,13 @@ def test_a_network_is_made_once() -> None:
     (network,) = plan(LAST, Observed("silver")).of(do.CreateNetwork)
     assert isinstance(network, do.CreateNetwork) and network.network.subnet == SUBNET
     assert not plan(LAST, standing(stack("step01-nginx"))).of(do.CreateNetwork)
+
+
+@pytest.mark.parametrize("state", ("running", "exited", "created"))
+def test_a_container_that_is_on_no_network_is_made_anew(state: str) -> None:
+    """An engine 29 lets go of the network when a start finds the port taken, and starts the container without it the next time."""
+    whole = stack("step01-nginx")
+    seen = standing(whole)
+    lost = replace(seen, containers=tuple(replace(c, address="", state=state) for c in seen.containers))
+    (action,) = plan(whole, lost).actions
+    assert isinstance(action, do.Replace) and "network" in action.why

@@ -82,8 +82,9 @@ class Lifeline:
         with suppress(OSError, EOFError, EngineError):
             self._socket.settimeout(LAST_WORD)
             self._socket.sendall(words)
-            # Here, what was sent is with the kernel; on the way to another machine it could still be dropped with the connection.
-            while self._silence and self._socket.recv(4096):
+            # The container ends with it. Before that it could still be dropped with the connection: on the way to another machine,
+            # and by an engine 29 here too, which gives up what it has not read yet.
+            while self._socket.recv(4096):
                 pass
 
     def _beat(self) -> None:

@@ -53,7 +53,10 @@ def test_the_second_image_of_a_base_is_small(engine: APIClient, away: APIClient)
         sent[name] = seen[-1]
         there = away.inspect_image(here[name].reference)  # type: ignore[no-untyped-call]
         assert there["Id"] == here[name].id, "the same image, byte for byte"
-    assert sent["tools"] > 20 * MB and sent["lvs"] < 0.1 * MB and sent["debian"] < 0.01 * MB, sent
+    assert sent["tools"] > 20 * MB, sent
+    # containerd's store takes whole images only: docs/ssh.md says so.
+    if "io.containerd.snapshotter" not in str(away.info()["DriverStatus"]):
+        assert sent["lvs"] < 0.1 * MB and sent["debian"] < 0.01 * MB, sent
     made = away.create_container(here["lvs"].reference, entrypoint=["true"], host_config=away.create_host_config(network_mode="none"))
     away.start(made["Id"])
     assert away.wait(made["Id"])["StatusCode"] == 0

@@ -102,7 +102,7 @@ class Draft:
             return self._replacement(old, c, _("its definition changed"))
         if not self.seen.subnet:
             return self._replacement(old, c, _("its network is gone"))
-        if c.address and not old.address:
+        if not old.on_network:
             # Disconnected by hand; or by an engine 29, when a start found the port taken: it starts such a container without a network.
             return self._replacement(old, c, _("it is not on its network"))
         if old.state == "paused":

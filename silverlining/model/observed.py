@@ -33,6 +33,11 @@ class SeenContainer:
         """Runs and isn't paused."""
         return self.state == "running"
 
+    @property
+    def on_network(self) -> bool:
+        """Whether it is on the stack's network. One of ours has its address there for good, also while it doesn't run."""
+        return bool(self.address)
+
 
 @dataclass(frozen=True)
 class RedisNode:

@@ -60,6 +60,7 @@ class Applier:
 
     def apply(self, action: do.Action, report: Report) -> None:
         """Does one action and awaits that it holds; `report` takes a few words about where it is."""
+        self.still_ours()
         match action:
             case do.CreateNetwork(network=network):
                 self._create_network(network)

@@ -77,7 +77,7 @@ def containers(scene: Scene) -> Result:
             wrong.append(_("{name} is defined otherwise").format(name=c.name))
         elif not old.running:
             wrong.append(f"{c.name}: {old.state}")
-        elif c.address and not old.address:
+        elif not old.on_network:
             wrong.append(_("{name} is not on its network").format(name=c.name))
         elif c.health and old.health != "healthy":
             # Docker asks only once an interval: its "starting" is settled, and its "unhealthy" explained, by asking now.

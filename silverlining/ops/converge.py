@@ -74,7 +74,7 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
         for _round in range(ROUNDS):
             if settled.plan != shown:
                 show_plan(desk, settled.plan)
-            perform(desk, settled.plan, Applier(desk.host.client, settled.stack, held.check), held.check, lambda action: held.count(tally([action])))
+            perform(desk, settled.plan, Applier(desk.host.client, settled.stack, held.check), lambda action: held.count(tally([action])))
             # What slept in a volume (keys in etcd, say) is only seen once its service runs.
             settled = _plan(desk, topology, images)
             if not settled.plan:
@@ -186,12 +186,11 @@ def perform(
     desk: Desk,
     plan: Plan,
     applier: Applier,
-    still_ours: Callable[[], None] = lambda: None,
     did: Callable[[Action], None] = lambda action: None,
 ) -> None:
     """Does the actions of a plan, side by side where none waits for another. Stops at the first failure and raises it.
 
-    `still_ours` raises Busy when the lock was lost; `did` is told of each action that was done.
+    `did` is told of each action that was done.
     """
     if not plan:
         return
@@ -207,7 +206,6 @@ def perform(
     with desk.voice.progress() as board, ThreadPoolExecutor(max(SIDE_BY_SIDE, len(waiting))) as pool:
 
         def work(action: Action) -> None:
-            still_ours()
             applier.apply(action, lambda words: board.update(title(action), words))
 
         try:

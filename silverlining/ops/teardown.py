@@ -211,7 +211,6 @@ def _built(listed: list[Any]) -> list[str]:
     from ..host.images import owned
 
     found = [entry for entry in listed if IMAGE_LABEL in (entry.get("Labels") or {})]
-
     return [tag for entry in sorted(found, key=lambda e: -e["Created"]) for tag in owned(entry)]
 
 

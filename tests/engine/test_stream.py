@@ -10,7 +10,7 @@ from docker import APIClient
 
 from silverlining.host.climb import Progress
 from silverlining.host.images import ImageStore
-from silverlining.host.stream import Source, stream
+from silverlining.host.stream import Source, _containerd, stream
 from silverlining.model.errors import EngineError
 from silverlining.model.stack import template_variables
 from silverlining.ops.desk import read_settings
@@ -55,7 +55,7 @@ def test_the_second_image_of_a_base_is_small(engine: APIClient, away: APIClient)
         assert there["Id"] == here[name].id, "the same image, byte for byte"
     assert sent["tools"] > 20 * MB, sent
     # containerd's store takes whole images only: docs/ssh.md says so.
-    if "io.containerd.snapshotter" not in str(away.info()["DriverStatus"]):
+    if not _containerd(away.info()):
         assert sent["lvs"] < 0.1 * MB and sent["debian"] < 0.01 * MB, sent
     made = away.create_container(here["lvs"].reference, entrypoint=["true"], host_config=away.create_host_config(network_mode="none"))
     away.start(made["Id"])

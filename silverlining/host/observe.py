@@ -1,4 +1,4 @@
-"""Looks at a host: a bounded number of engine calls, whatever the number of containers, and one question to each Redis node and Sentinel."""
+"""Looks at a host: a bounded number of engine calls, whatever the number of containers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..model import labels
-from ..model.observed import Foreign, Observed, RedisNode, SeenContainer, SentinelView
+from ..model.observed import Foreign, Observed, RedisNode, SeenContainer
 from ..model.scale import read_note
 from .exec import Answer, execute
+from .redis_facts import ask_all, redis_node, sentinel_view
 
 REDIS = ("redis-master", "redis-slave")
 # The volume's role as its next start would have it, and the age of its data: newer is larger.
@@ -50,7 +51,7 @@ def observe(client: Any, stack: str, tools: str = "") -> Observed:
             remembered=next((s for v in named if v["Name"] in present and (s := v["Labels"].get(labels.SUBNET))), ""),
             volumes=present,
             scaled=next((read_note(s) for v in named if v["Name"] in present and (s := v["Labels"].get(labels.SCALED))), {}),
-            redis={name: node for name, a in answers.items() if (node := _redis_node(a)) and "redis-" in name},
+            redis={name: node for name, a in answers.items() if (node := redis_node(a)) and "redis-" in name},
             sleeping=_peek(client, stack, asleep, tools) if asleep and tools else {},
             sentinels={name: view for name, a in answers.items() if (view := sentinel_view(a))},
             keys=next((_keys(a) for name, a in answers.items() if name.startswith(f"{stack}-etcd-")), None),
@@ -101,57 +102,16 @@ def _subnets(network: Mapping[str, Any]) -> list[str]:
 
 
 QUESTIONS = {
-    "redis-master": ("redis-ask", "info", "replication"),
-    "redis-slave": ("redis-ask", "info", "replication"),
-    "sentinel": ("redis-ask", "-p", "26379", "sentinel", "master", "master"),
     "etcd": ("etcdctl", "--command-timeout=2s", "--dial-timeout=1s", "get", "--prefix", "/app/servers/"),
     "haproxy": ("haproxy-health",),
 }
 
 
 def _ask(client: Any, containers: tuple[SeenContainer, ...], pool: ThreadPoolExecutor) -> dict[str, Answer]:
-    asked = {c.name: pool.submit(execute, client, c.name, QUESTIONS[c.service]) for c in containers if c.running and c.service in QUESTIONS}
-    return {name: future.result() for name, future in asked.items()}
-
-
-def redis_fields(text: str) -> dict[str, str]:
-    """The fields of an INFO answer."""
-    return dict(line.strip().split(":", 1) for line in text.splitlines() if ":" in line)
-
-
-def _redis_node(answer: Answer) -> RedisNode | None:
-    facts = redis_fields(answer.text) if answer.ok else {}
-    if "role" not in facts:
-        return None
-    return RedisNode(
-        role=facts["role"],
-        master=facts.get("master_host", ""),
-        link_up=facts.get("master_link_status") == "up",
-        offset=int(facts.get("slave_repl_offset") or facts.get("master_repl_offset") or 0),
-        replicas=int(facts.get("connected_slaves", 0)),
-    )
-
-
-def sentinel_rows(answer: Answer) -> list[dict[str, str]]:
-    """What SENTINEL MASTER or REPLICAS has answered, by field (ip, flags, num-slaves …); empty if there was no answer.
-
-    Without a terminal redis-cli writes fields and values in turns, one a line; each row begins with its name.
-    """
-    lines = answer.text.splitlines() if answer.ok else []
-    rows: list[dict[str, str]] = []
-    for key, value in zip(lines[::2], lines[1::2], strict=False):
-        if key == "name":
-            rows.append({})
-        if rows:
-            rows[-1][key] = value
-    return rows
-
-
-def sentinel_view(answer: Answer) -> SentinelView | None:
-    facts = next(iter(sentinel_rows(answer)), {})
-    if "num-other-sentinels" not in facts:
-        return None
-    return SentinelView(facts["ip"], int(facts["num-other-sentinels"]), int(facts["num-slaves"]), facts["flags"])
+    running = [c for c in containers if c.running]
+    asked = {c.name: pool.submit(execute, client, c.name, QUESTIONS[c.service]) for c in running if c.service in QUESTIONS}
+    nodes = ask_all(client, (c for c in running if c.service in (*REDIS, "sentinel")), pool)
+    return nodes | {name: future.result() for name, future in asked.items()}
 
 
 def _keys(answer: Answer) -> dict[str, str] | None:

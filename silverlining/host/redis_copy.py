@@ -14,7 +14,7 @@ from ..model.errors import Unhealthy
 from ..model.text import _
 from .exec import demand, execute, last_lines, pause
 from .helpers import sweep
-from .observe import redis_fields
+from .redis_facts import redis_fields
 
 NAME = "redis.rdb"
 HELPER = "redis-copy"

@@ -12,7 +12,7 @@ from typing import Any
 from ..host import code
 from ..host.exec import Answer, demand, execute, pause
 from ..host.helpers import run_helper
-from ..host.observe import redis_fields
+from ..host.redis_facts import REPLICATION, redis_fields
 from ..model import actions as do
 from ..model.commands import FORGET, LOG_OPTIONS
 from ..model.errors import Conflict
@@ -211,7 +211,7 @@ class Applier:
         while facts.get("master_host") != address or facts.get("master_link_status") != "up":
             if not pause(0.1, end):
                 self.ready.give_up(node, _("no link to its master {address}").format(address=address))
-            facts = redis_fields(self.ready.ask(node, "redis-ask", "info", "replication").text)
+            facts = redis_fields(self.ready.ask(node, *REPLICATION).text)
 
     def _await_server(self, key: str, value: str, there: bool, report: Report) -> None:
         """Waits until HAProxy's running configuration has (or hasn't) the server that a key names."""

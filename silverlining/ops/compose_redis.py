@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from ..host.exec import execute, pause
-from ..host.observe import QUESTIONS, sentinel_view
+from ..host.redis_facts import SENTINEL_MASTER, sentinel_view
 from ..model import actions as do
 from ..model.commands import Argv, commands
 from ..model.errors import Unhealthy
@@ -66,7 +66,7 @@ def _know(applier: Applier, sentinels: tuple[str, ...], address: str, replicas: 
     end = time.monotonic() + PATIENCE
     right = (address, len(sentinels) - 1, replicas)
     while True:
-        views = [sentinel_view(execute(applier.client, name, QUESTIONS["sentinel"])) for name in sentinels]
+        views = [sentinel_view(execute(applier.client, name, SENTINEL_MASTER)) for name in sentinels]
         known = [(view.master, view.sentinels, view.replicas) if view else ("", 0, 0) for view in views]
         if all(one == right for one in known):
             return True

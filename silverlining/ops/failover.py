@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..host.exec import demand, execute, pause
-from ..host.observe import QUESTIONS, redis_fields, sentinel_rows
+from ..host.redis_facts import REPLICATION, SENTINEL_MASTER, redis_fields, sentinel_rows
 from ..model.errors import Unhealthy
 from ..model.stack import Stack, address_of
 from ..model.text import _
@@ -82,7 +82,7 @@ def _address(client: Any, stack: Stack, container: str) -> str:
 
 
 def _info(client: Any, node: str) -> dict[str, str]:
-    return redis_fields(execute(client, node, ("redis-ask", "info", "replication")).text)
+    return redis_fields(execute(client, node, REPLICATION).text)
 
 
 def _online(client: Any, master: str) -> set[str]:
@@ -190,7 +190,7 @@ def _await_agreement(client: Any, stack: Stack, address: str, end: float) -> Non
     """Waits until all Sentinels that answer name the new master and none is still at work: a node that starts now asks any of them."""
     for sentinel in running(client, stack.name):
         while True:
-            answer = execute(client, sentinel, QUESTIONS["sentinel"])
+            answer = execute(client, sentinel, SENTINEL_MASTER)
             facts = next(iter(sentinel_rows(answer)), {})
             if not answer.ok or (facts.get("ip") == address and "failover_in_progress" not in facts.get("flags", "")):
                 break

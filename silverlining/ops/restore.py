@@ -17,7 +17,7 @@ import steps
 from ..host import etcd_keys, redis_copy
 from ..host.exec import demand, execute, pause
 from ..host.helpers import run_helper
-from ..host.observe import redis_fields
+from ..host.redis_facts import REPLICATION, redis_fields
 from ..host.sealed import Sealed
 from ..model.errors import FileRefused, Unhealthy
 from ..model.observed import Observed
@@ -196,7 +196,7 @@ def _await(true: Any, end: float, what: str) -> None:
 
 
 def _linked(client: Any, node: str, address: str) -> bool:
-    facts = redis_fields(execute(client, node, ("redis-ask", "info", "replication")).text)
+    facts = redis_fields(execute(client, node, REPLICATION).text)
     return (facts.get("master_host"), facts.get("master_link_status"), facts.get("master_sync_in_progress")) == (address, "up", "0")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import steps
 
-from ..host.observe import QUESTIONS, sentinel_view
+from ..host.redis_facts import SENTINEL_MASTER, sentinel_view
 from ..model.actions import Plan, Remove, Replace
 from ..model.commands import commands, line
 from ..model.compose import SCRIPT, STEP, counts
@@ -95,7 +95,7 @@ def _await_sentinels(scene: Scene) -> None:
     right = (len(scene.stack.of(SENTINEL)) - 1, len(scene.stack.of("redis-slave")))
 
     def knows(name: str) -> bool:
-        view = sentinel_view(scene.ask(name, *QUESTIONS[SENTINEL]))
+        view = sentinel_view(scene.ask(name, *SENTINEL_MASTER))
         return view is not None and (view.sentinels, view.replicas) == right
 
     sentinels = [c.name for c in scene.stack.of(SENTINEL)]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..host.exec import execute
-from ..host.observe import QUESTIONS, sentinel_rows
+from ..host.redis_facts import SENTINEL_MASTER, sentinel_rows
 from ..model import labels
 
 USUAL, OFTEN = 10_000, 1_000  # milliseconds between two INFO of a Sentinel to a node; OFTEN is what it does by itself during a failover
@@ -43,7 +43,7 @@ def running(client: Any, stack: str) -> list[str]:
 
 def master_of(client: Any, sentinel: str) -> dict[str, str]:
     """What a Sentinel says of the master, by field; empty if it doesn't answer."""
-    return next(iter(sentinel_rows(execute(client, sentinel, QUESTIONS["sentinel"]))), {})
+    return next(iter(sentinel_rows(execute(client, sentinel, SENTINEL_MASTER))), {})
 
 
 def replicas_of(client: Any, sentinel: str) -> list[dict[str, str]]:

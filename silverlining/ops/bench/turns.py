@@ -10,9 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ...host.host import ROOT
+from ...model import labels
 from ...model.errors import SilverliningError, Unhealthy
 from ...model.stack import Stack, container_name
 from ...model.text import _
@@ -64,6 +66,7 @@ class Peer:
 
     def __init__(self, argv: list[str], script: Path, desk: Desk, stack: Stack) -> None:
         self.argv, self.script, self.desk, self.stack = argv, script, desk, stack
+        self.nameless: set[str] = set()
 
     def up(self) -> None:
         """From whatever stands to everything, and a hit."""
@@ -79,9 +82,21 @@ class Peer:
         """Containers and network away; the data stays."""
         _process([*self.argv, "down"])
 
+    def note_volumes(self) -> None:
+        """Remembers the volumes of what stands that have no name: `down` leaves them, and nothing tells afterwards whose they were."""
+        standing = self.desk.host.client.containers(all=True, filters={"label": f"{labels.STACK}={self.stack.name}"})
+        mounts = [m for entry in standing for m in entry["Mounts"] if m["Type"] == "volume"]
+        self.nameless.update(m["Name"] for m in mounts if not m["Name"].startswith(self.stack.name))
+
     def clear(self) -> None:
         """The data too."""
+        from docker.errors import NotFound
+
+        self.note_volumes()
         _process([*self.argv, "down", "--volumes"])
+        while self.nameless:
+            with suppress(NotFound):
+                self.desk.host.client.remove_volume(self.nameless.pop())
 
 
 def compare(desk: Desk, us: Us, them: Peer, runs: int) -> dict[str, dict[str, float]]:
@@ -96,6 +111,7 @@ def compare(desk: Desk, us: Us, them: Peer, runs: int) -> dict[str, dict[str, fl
             us.clear()
             seconds["up them"].append(_timed(them.up))
             seconds["again them"].append(_timed(them.again))
+            them.note_volumes()
             seconds["down them"].append(_timed(them.down))
             them.clear()
     finally:

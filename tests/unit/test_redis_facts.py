@@ -49,6 +49,7 @@ def test_one_process_asks_all(asked) -> None:
     engine = Engine(Answer(0, f"@10.0.0.20:26379\n{SENTINEL}\n@10.0.0.10:6379\n{INFO}"))
     answers = asked(engine, node("redis-master"), node("sentinel", address="10.0.0.20"))
     assert len(engine.asked) == 1
+    assert list(answers) == ["s-redis-master-1", "s-sentinel-1"]  # however they have answered
     assert engine.asked[0][1][-2:] == ("10.0.0.10:6379", "10.0.0.20:26379")
     found = redis_facts.redis_node(answers["s-redis-master-1"])
     assert found is not None

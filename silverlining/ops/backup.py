@@ -19,7 +19,8 @@ from ..host.sealed import Sealed, Writer, open_sealed, refuse_target
 from ..model.amounts import size
 from ..model.errors import Unhealthy
 from ..model.observed import Observed
-from ..model.text import _
+from ..model.plan_apps import APP_KEY
+from ..model.text import _, _n
 from .bundles import confirm_overwrite
 from .desk import Desk
 from .position import find
@@ -38,10 +39,11 @@ def backup(desk: Desk, file: str) -> None:
             _("no Redis master answers: there is nothing to back up"),
             _("invoke status; `invoke deploy-all` mends what stands") if seen.containers else _("the data begins with step03-redis"),
         )
+    with_etcd = stands(seen)
+    refuse_silent_etcd(seen)
     confirm_overwrite(desk, path)
     position, stack = find(desk, seen)
     port = desk.settings.ports.etcd
-    with_etcd = any(c.service == "etcd" and c.running for c in seen.containers)
     if desk.dry:
         what = _("the data of {master} and etcd's keys") if with_etcd else _("the data of {master}")
         desk.voice.note(_("{what} would be written to {path}").format(what=what.format(master=seen.master), path=path))
@@ -102,11 +104,35 @@ def open_backup(path: Path) -> Sealed:
     return sealed
 
 
-def data_there(desk: Desk, seen: Observed) -> str:
-    """What data the stack has now, in words; "" if none."""
+def stands(seen: Observed) -> bool:
+    """Whether etcd is part of what stands, running or not."""
+    return any(c.service == "etcd" for c in seen.containers)
+
+
+def refuse_silent_etcd(seen: Observed) -> None:
+    """Its keys can't be read, or given, while it is stopped or paused. Raises Unhealthy."""
+    if stands(seen) and seen.keys is None:
+        raise Unhealthy(_("etcd does not answer: its keys belong to the backup"), _("`invoke deploy-all` (or the step's task) mends it"))
+
+
+def is_app(key: bytes) -> bool:
+    """Whether a key registers an app: the apps have other addresses on another host, and stay registered as they stand there."""
+    return bool(APP_KEY.match(key.decode(errors="replace")))
+
+
+def data_there(desk: Desk, seen: Observed, with_etcd: bool) -> str:
+    """What data the stack has now that a backup would replace, in words; "" if none. `with_etcd`: the backup has etcd's keys."""
+    found = []
+    asleep = [name for name in seen.volumes if "-redis-" in name or (with_etcd and "-etcd-" in name)]
     if seen.master:
         client = desk.host.client
-        count = redis_copy.keys(client, seen.master)
-        return _("the counter at {counter}, {keys} keys").format(counter=redis_copy.counter(client, seen.master), keys=count) if count else ""
-    asleep = sorted(name for name in seen.volumes if "-redis-" in name)
-    return _("the volumes {names}").format(names=", ".join(asleep)) if asleep else ""
+        if count := redis_copy.keys(client, seen.master):
+            found.append(_("the counter at {counter}, {keys} keys").format(counter=redis_copy.counter(client, seen.master), keys=count))
+        asleep = [name for name in asleep if "-redis-" not in name]
+    if with_etcd and stands(seen):
+        if count := sum(not is_app(key) for key in etcd_keys.read(desk.host, desk.settings.ports.etcd)):
+            found.append(_n("{count} key of etcd", "{count} keys of etcd", count))
+        asleep = [name for name in asleep if "-etcd-" not in name]
+    if asleep:
+        found.append(_("the volumes {names}").format(names=", ".join(sorted(asleep))))
+    return "; ".join(found)

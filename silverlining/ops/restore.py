@@ -21,11 +21,10 @@ from ..host.redis_facts import REPLICATION, redis_fields
 from ..host.sealed import Sealed
 from ..model.errors import FileRefused, Unhealthy
 from ..model.observed import Observed
-from ..model.plan_apps import APP_KEY
 from ..model.stack import Stack
 from ..model.text import _
 from ..model.topology import Topology
-from .backup import ETCD, data_there, open_backup
+from .backup import ETCD, data_there, is_app, open_backup, refuse_silent_etcd, stands
 from .converge import await_serving, fetch_images
 from .desk import Desk
 from .lock import lock
@@ -42,10 +41,11 @@ def restore(desk: Desk, file: str) -> None:
     seen = desk.observe()
     standing = any(c.service.startswith("redis-") for c in seen.containers)
     topology = _topology(desk, seen, facts["step"], standing)
+    with_etcd = facts["etcd"] is not None
     if standing:
-        _refuse_unwell(seen)
+        _refuse_unwell(seen, with_etcd)
     _refuse_newer(desk, facts, topology, seen)
-    if there := data_there(desk, seen):
+    if there := data_there(desk, seen, with_etcd):
         voice.note(_("there now: {data}. `invoke backup FILE` keeps it").format(data=there))
         if not desk.dry:
             desk.confirm(_("restoring replaces the data that is there"))
@@ -61,7 +61,7 @@ def restore(desk: Desk, file: str) -> None:
     stack = find(desk, seen)[1]
     with lock(desk, stack.tools) as held:
         seen = desk.observe()
-        _refuse_unwell(seen)
+        _refuse_unwell(seen, with_etcd)
         held.check()
         _restore(desk, sealed, stack, seen)
         await_serving(desk, stack)
@@ -79,7 +79,7 @@ def _topology(desk: Desk, seen: Observed, step: str, standing: bool) -> Topology
     return topology
 
 
-def _refuse_unwell(seen: Observed) -> None:
+def _refuse_unwell(seen: Observed, with_etcd: bool) -> None:
     nodes = [c.name for c in seen.containers if c.service.startswith("redis-")]
     silent = [name for name in nodes if name not in seen.redis]
     if silent or not seen.master:
@@ -87,6 +87,8 @@ def _refuse_unwell(seen: Observed) -> None:
             _("Redis is not whole: {names}").format(names=", ".join(silent) or _("no node is master")),
             _("`invoke deploy-all` (or the step's task) mends it"),
         )
+    if with_etcd:
+        refuse_silent_etcd(seen)
 
 
 def _refuse_newer(desk: Desk, facts: Any, topology: Topology, seen: Observed) -> None:
@@ -140,7 +142,7 @@ def _restore(desk: Desk, sealed: Sealed, stack: Stack, seen: Observed) -> None:
         board.done(title)
         if etcd is None:
             return
-        if not any(c.service == "etcd" for c in seen.containers):
+        if not stands(seen):
             desk.voice.note(_("etcd's {count} keys stay in the backup: {step} has no etcd").format(count=len(etcd), step=stack.topology.step))
             return
         title = _("etcd's keys")
@@ -153,10 +155,6 @@ def _restore_keys(desk: Desk, wanted: dict[bytes, bytes]) -> int:
     """Makes etcd's keys those of the backup; the apps stay registered as they stand here, where they have other addresses. Gives the changes."""
     port = desk.settings.ports.etcd
     there = etcd_keys.read(desk.host, port)
-
-    def is_app(key: bytes) -> bool:
-        return bool(APP_KEY.match(key.decode(errors="replace")))
-
     puts = {key: value for key, value in wanted.items() if not is_app(key) and there.get(key) != value}
     deletes = [key for key in there if not is_app(key) and key not in wanted]
     etcd_keys.write(desk.host, port, puts, deletes)

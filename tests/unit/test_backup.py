@@ -16,6 +16,7 @@ from silverlining.host import etcd_keys, redis_copy
 from silverlining.host.host import Reply
 from silverlining.host.sealed import Writer, open_sealed
 from silverlining.model.errors import FileRefused, Unhealthy
+from silverlining.model.observed import Observed, RedisNode, SeenContainer
 from silverlining.ops import backup, restore
 
 STEP08 = steps.load("step08-netdata").TOPOLOGY
@@ -130,3 +131,50 @@ def test_a_newer_redis_or_etcd_is_refused(monkeypatch: pytest.MonkeyPatch, their
         return
     with pytest.raises(FileRefused, match=refused):
         restore._refuse_newer(None, facts, STEP08, None)  # type: ignore[arg-type]
+
+
+def standing(*services: str, keys: dict[str, str] | None = None, master: bool = True, volumes: tuple[str, ...] = ()) -> Observed:
+    containers = tuple(SeenContainer("id", f"s-{name}-1", name, 1, "", "", "running", "healthy", "10.0.0.9", "image") for name in services)
+    redis = {"s-redis-master-1": RedisNode("master")} if master and "redis-master" in services else {}
+    return Observed("s", containers, keys=keys, redis=redis, volumes=frozenset(volumes))
+
+
+ASLEEP = ("s-redis-master-1", "s-etcd-1", "s-secrets")
+TEAMS = {b"/app/servers/app1": b"10.0.0.31:8000", b"/teams/own": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "redis_keys", "pairs", "with_etcd", "words"),
+    (
+        (standing("redis-master"), 0, {}, True, ""),
+        (standing("redis-master"), 3, {}, True, "the counter at 7, 3 keys"),
+        (standing("redis-master", "etcd", keys={}), 0, TEAMS, True, "1 key of etcd"),
+        (standing("redis-master", "etcd", keys={}), 0, TEAMS, False, ""),
+        (standing("redis-master", "etcd", keys={}), 2, TEAMS, True, "the counter at 7, 2 keys; 1 key of etcd"),
+        (standing("redis-master", "etcd", keys={}, volumes=ASLEEP), 0, {}, True, ""),
+        (standing(volumes=ASLEEP), 0, {}, False, "the volumes s-redis-master-1"),
+        (standing(volumes=ASLEEP), 0, {}, True, "the volumes s-etcd-1, s-redis-master-1"),
+        (standing(volumes=("s-secrets",)), 0, {}, True, ""),
+    ),
+)
+def test_what_a_restore_would_replace(
+    monkeypatch: pytest.MonkeyPatch, seen: Observed, redis_keys: int, pairs: dict[bytes, bytes], with_etcd: bool, words: str
+) -> None:
+    monkeypatch.setattr(redis_copy, "keys", lambda _client, _name: redis_keys)
+    monkeypatch.setattr(redis_copy, "counter", lambda _client, _name: 7)
+    host = Etcd(pairs)
+    host.client = None  # type: ignore[attr-defined]
+    desk = SimpleNamespace(host=host, settings=SimpleNamespace(ports=SimpleNamespace(etcd=2379)))
+    assert backup.data_there(desk, seen, with_etcd) == words  # type: ignore[arg-type]
+
+
+def test_an_etcd_that_stands_and_is_silent_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    silent, well, none = standing("redis-master", "etcd"), standing("redis-master", "etcd", keys={}), standing("redis-master")
+    desk = SimpleNamespace(observe=lambda: silent, settings=None)
+    with pytest.raises(Unhealthy, match="etcd does not answer"):
+        backup.backup(desk, str(tmp_path / "b"))  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(Unhealthy, match="etcd does not answer"):
+        restore._refuse_unwell(silent, with_etcd=True)
+    for seen, with_etcd in ((silent, False), (well, True), (none, True)):
+        restore._refuse_unwell(seen, with_etcd)

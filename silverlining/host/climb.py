@@ -123,7 +123,7 @@ class Workshop:
         for variant in image.variants:
             source = variant.source
             answers = self._contexts.answers(variant)
-            if variant.needs and variant.needs not in context.files:
+            if not context.offers(variant):
                 said.append((source, _("not tried: the settings name none")))
                 continue
             with self._slots:

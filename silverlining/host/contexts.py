@@ -53,6 +53,10 @@ class Context:
     fingerprint: str
     files: Mapping[str, File]
 
+    def offers(self, variant: Variant) -> bool:
+        """Whether a variant can be tried: the file that it needs is there."""
+        return not variant.needs or variant.needs in self.files
+
 
 class Contexts:
     """The contexts of all images of the catalogue, each made when it is first asked for."""

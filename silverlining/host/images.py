@@ -148,7 +148,10 @@ class ImageStore:
     def rungs(self, name: str) -> list[str]:
         """The rungs that would be tried for an image that isn't there, in their order; what a bundle has is not looked up."""
         pullable = [rung for _reference, rung in self.candidates(name)]
-        return pullable if NAMED in pullable else [*dict.fromkeys(pullable), *(variant.source for variant in self._catalogue[name].variants)]
+        if NAMED in pullable:
+            return pullable
+        context = self.contexts[name]
+        return [*dict.fromkeys(pullable), *(variant.source for variant in self._catalogue[name].variants if context.offers(variant))]
 
     def matches(self, entries: Iterable[Entry]) -> dict[str, str]:
         """Those images of a bundle that this checkout, with its settings, would use: their reference there → the one that is looked for here."""

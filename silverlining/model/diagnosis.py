@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .amounts import size
-from .images import registry_of
+from .images import IMAGES, registry_of
 from .text import _
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -192,19 +192,21 @@ def server(name: str, answer: Answer, needed: bool, hint: str) -> Finding:
 
 @dataclass(frozen=True)
 class Sources:
-    """What may give images: names in a bundle, registries that answer (by host, "" for the default one), whether packages can be had, and the
-    names of what this machine's engine can stream to another one.
+    """What may give images: names in a bundle, registries that answer (by host, "" for the default one), whether Debian's and Python's packages
+    can be had, and the names of what this machine's engine can stream to another one.
     """
 
     bundle: frozenset[str] = frozenset()
     registries: frozenset[str] = frozenset()
     packages: bool = False
+    python: bool = False
     references: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     streamable: frozenset[str] = frozenset()
 
 
-def rung(name: str, present: bool, built_by: Sequence[str], sources: Sources) -> str:
-    """The rung from which an image would come; "" if from none. `built_by` are the ways to build it."""
+def rung(name: str, present: bool, built_by: Sequence[str], sources: Sources, others: Mapping[str, str]) -> str:
+    """The rung from which an image would come; "" if from none. `built_by` are the ways to build it, on those of the `others` (their rungs)
+    that it is built on."""
     if present:
         return "present"
     if name in sources.bundle:
@@ -214,7 +216,9 @@ def rung(name: str, present: bool, built_by: Sequence[str], sources: Sources) ->
     for reference, kind in sources.references.get(name, ()):
         if registry_of(reference) in sources.registries:
             return kind
-    return " / ".join(built_by) if sources.packages and built_by else ""
+    image = IMAGES[name]
+    servers = (sources.packages or not image.debian) and (sources.python or not image.python)
+    return " / ".join(built_by) if built_by and servers and all(others.get(parent) for parent in image.parents) else ""
 
 
 def images(rungs: Mapping[str, str]) -> Finding:

@@ -42,6 +42,7 @@ class Image:
 
     `bases` are (build argument, image name), `files` (source in the repository, path in the context); a source that ends in .j2 is rendered.
     `official` is the pinned reference of the image that ours stands in for, without a registry's host name.
+    `python` says that its build asks the index of Python packages.
     """
 
     name: str
@@ -50,12 +51,18 @@ class Image:
     files: tuple[tuple[str, str], ...] = ()
     official: str = ""
     suite: str = ""
+    python: bool = False
     variants: tuple[Variant, ...] = (Variant(BUILT, "Dockerfile"),)
 
     @property
     def parents(self) -> tuple[str, ...]:
         """The images that must be there before this one can be built."""
         return tuple(name for _, name in self.bases)
+
+    @property
+    def debian(self) -> bool:
+        """Whether its build asks a mirror of Debian packages."""
+        return bool(self.suite) or APT in self.files
 
     @property
     def repository(self) -> str:
@@ -89,7 +96,7 @@ _ALL = (
         (("conf/sentinel.conf.j2", "sentinel.conf"), *((f"builds/redis/{name}", name) for name in ("redis-ask", "redis-common.sh", "redis-health"))),
     ),
     Image("etcd", "builds/etcd", (("BASE", "debian"), ("ETCD", "upstream/etcd"))),
-    Image("django", "builds/django", (("BASE", "upstream/python"),), (APT, ("app/requirements.txt", "requirements.txt"))),
+    Image("django", "builds/django", (("BASE", "upstream/python"),), (APT, ("app/requirements.txt", "requirements.txt")), python=True),
     Image(
         "app",
         "builds/app",

@@ -127,19 +127,27 @@ class Patient:
         return {}
 
     def _ask_registries(self, store: Any, missing: list[str]) -> dict[str, Asked[Answer]]:
-        """One question to each registry that might be asked: more would count against what a registry allows in an hour."""
+        """Each registry that might be asked, about one image: more would count against what a registry allows in an hour."""
         asked: dict[str, Asked[Answer]] = {}
         for name in missing or ["debian"]:
-            for reference, _rung in store.candidates(name):
-                registry = registry_of(reference)
+            references = [reference for reference, _rung in store.candidates(name)]
+            for registry in dict.fromkeys(map(registry_of, references)):
                 if registry in asked:
                     continue
                 if self.client:
-                    asked[registry] = Asked(partial(probes.ask_registry, self.client, reference))
+                    names = [reference for reference in references if registry_of(reference) == registry]
+                    asked[registry] = Asked(partial(self._ask_registry, names))
                 else:
                     url = f"https://{registry}/v2/" if registry else HUB
                     asked[registry] = Asked(partial(probes.ask_url, url, self.desk.settings))
         return asked
+
+    def _ask_registry(self, names: list[str]) -> Answer:
+        """What a registry says of an image that may have one of these names there."""
+        for name in names:
+            if (answer := probes.ask_registry(self.client, name)).ok:
+                break
+        return answer
 
     def _ports(self, outside: Mapping[str, str]) -> None:
         listeners = parse_ss(outside.get("listen", ""))
@@ -199,13 +207,14 @@ class Patient:
             self._bundle(store),
             frozenset(name for name, asked in registries.items() if asked.get_or(until, late).ok),
             self._debian.get_or(until, late).ok,
+            self._python.get_or(until, late).ok,
             {name: store.candidates(name) for name in IMAGES},
             frozenset(store.streamable(IMAGES, present)),
         )
         for name in IMAGES:
             pullable = {kind for _reference, kind in sources.references[name]}
             built_by = [] if "named" in pullable else [kind for kind in store.rungs(name) if kind not in pullable]
-            self.rungs[name] = about.rung(name, name in present, built_by, sources)
+            self.rungs[name] = about.rung(name, name in present, built_by, sources, self.rungs)
         self.findings.append(about.images(self.rungs))
 
     def _bundle(self, store: Any) -> frozenset[str]:

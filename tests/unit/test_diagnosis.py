@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,9 +140,25 @@ def test_a_server_matters_only_where_something_is_to_get() -> None:
 )
 def test_the_rung_from_which_an_image_would_come(sources: Sources, expected: str) -> None:
     references = {"upstream/redis": [("mirror.example/redis:8.0", "mirror"), ("redis:8.0", "official")]}
-    whole = Sources(sources.bundle, sources.registries, sources.packages, references)
-    assert about.rung("upstream/redis", False, ["packages"], whole) == expected
-    assert about.rung("upstream/redis", True, ["packages"], whole) == "present"
+    whole = replace(sources, references=references)
+    assert about.rung("upstream/redis", False, ["packages"], whole, {"debian": "present"}) == expected
+    assert about.rung("upstream/redis", True, ["packages"], whole, {}) == "present"
+
+
+@pytest.mark.parametrize(
+    ("name", "sources", "others", "expected"),
+    (
+        ("upstream/redis", Sources(packages=True), {}, ""),  # what it is built on can't be had
+        ("redis", Sources(), {"upstream/redis": "official"}, "packages"),  # it only copies files onto what comes from a registry
+        ("django", Sources(packages=True), {"upstream/python": "packages"}, ""),
+        ("django", Sources(packages=True, python=True), {"upstream/python": "packages"}, "packages"),
+        ("app", Sources(packages=True), {"django": ""}, ""),
+        ("app", Sources(), {"django": "present"}, "packages"),
+        ("haproxy-confd", Sources(packages=True), {"upstream/haproxy": "packages", "confd": ""}, ""),
+    ),
+)
+def test_a_build_needs_what_it_is_built_on_and_the_servers_that_it_asks(name: str, sources: Sources, others: dict[str, str], expected: str) -> None:
+    assert about.rung(name, False, ["packages"], sources, others) == expected
 
 
 def test_images() -> None:

@@ -55,7 +55,30 @@ def test_json_and_nothing_else(no_engine: None, capsys: pytest.CaptureFixture[st
     data = json.loads(capsys.readouterr().out)
     facts = {fact["name"]: fact for fact in data["facts"]}
     assert not data["ok"] and facts["engine"]["state"] == "fail" and facts["disk"]["by"] == "this machine"
-    assert {image["name"]: image["rung"] for image in data["images"]}["upstream/redis"] == "packages"
+    rungs = {image["name"]: image["rung"] for image in data["images"]}
+    assert rungs["upstream/redis"] == "packages"
+    # No Python package answers here.
+    assert (rungs["django"], rungs["app"]) == ("", "")
+    # No setting names a binary.
+    assert rungs["confd"] == "release / module / agent"
+    asked = {"engine", "kernel: overlay", "kernel: bridge", "kernel: IP_VS", "iptables", "port web", "disk", "programs", "compose", "time", "images"}
+    assert asked | {"Debian packages", "Python packages", "registry"} <= set(facts)
+
+
+def test_a_registry_is_asked_for_each_name_that_an_image_may_have_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def ask(_client: Any, reference: str) -> Answer:
+        asked.append(reference)
+        return Answer(reference, 200 if "library" in reference else 404)
+
+    monkeypatch.setattr(probes, "ask_registry", ask)
+    patient = Patient(SimpleNamespace(), SimpleNamespace(), {}, Asked(dict), Asked(dict))  # type: ignore[arg-type]
+    mirrored = [("m.example/debian:1", "mirror"), ("m.example/library/debian:1", "mirror"), ("debian:1", "official")]
+    store = SimpleNamespace(candidates=lambda name: mirrored if name == "debian" else [])
+    answers = patient._ask_registries(store, ["nothing", "debian"])
+    assert {name: one.get(time.monotonic() + 5).ok for name, one in answers.items()} == {"m.example": True, "": False}
+    assert sorted(asked) == ["debian:1", "m.example/debian:1", "m.example/library/debian:1"]
 
 
 def test_who_does_not_answer_is_not_waited_for(no_engine: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

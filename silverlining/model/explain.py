@@ -16,7 +16,7 @@ WORDS = {
     "ping-app": _("The application: adds one to the number in Redis and answers with it."),
     "redis-master": _("Redis: keeps the number, in a volume that outlives the container."),
     "redis-slave": _("Redis as well: a copy of each write. Whoever is master now takes the writes."),
-    "sentinel": _("Watches Redis. When two agree that the master is down, another one is elected."),
+    "sentinel": _("Watches Redis. When most of them agree that the master is down, another one is elected."),
     "netdata": _("Charts of the host and of each container."),
 }
 WAY = (("nginx", "haproxy", "lvs"), ("django", "ping-app"), ("redis-master",))

@@ -152,21 +152,31 @@ def apps(scene: Scene) -> Result:
     )
 
 
+def _by_port(scene: Scene, setting: str, path: str) -> list[str]:
+    """What is wrong with a port that only the host's loopback has: over SSH it is asked through the connection."""
+    if not (scene.host.remote or scene.host.engine.local):
+        return []  # An engine on another machine, without a way to that machine's loopback.
+    port = getattr(scene.desk.settings.ports, setting)
+    reply = scene.host.get(port, path)
+    words = reply.text.strip()[:120] if reply.status == 0 else str(reply.status)
+    return [] if reply.status == 200 else [_("port {port} of the host's loopback: {words}").format(port=port, words=words)]
+
+
 def haproxy(scene: Scene) -> Result:
-    """HAProxy has a server for each app container, and all are up."""
+    """HAProxy has a server for each app container, all are up, and its statistics are there."""
     wanted = {f"app{c.index}": "UP" for c in scene.stack.of("ping-app")}
     answer = execute(scene.client, scene.first("haproxy").name, ("haproxyctl", "show", "stat"))
     if not answer.ok:
         return Result("haproxy", False, _("HAProxy's statistics"), answer.text, f"docker logs {scene.first('haproxy').name}")
     states = scene.servers()
-    ok = all(states.get(server) == state for server, state in wanted.items())
-    return Result(
-        "haproxy", ok, ", ".join(f"{s} UP" for s in wanted), ", ".join(f"{s} {state}" for s, state in sorted(states.items())), _("invoke deploy-all")
-    )
+    wrong = _by_port(scene, "stats", "/healthz")
+    ok = all(states.get(server) == state for server, state in wanted.items()) and not wrong
+    seen = [*(f"{s} {state}" for s, state in sorted(states.items())), *wrong]
+    return Result("haproxy", ok, ", ".join(f"{s} UP" for s in wanted), ", ".join(seen), _("invoke deploy-all"))
 
 
 def registry(scene: Scene) -> Result:
-    """etcd has the key of each app container, and HAProxy's own health check (confd with it) is content."""
+    """etcd answers on its port and has the key of each app container, and HAProxy's own health check (confd with it) is content."""
     wanted, seen = scene.stack.servers(), scene.observe()
     expected = _("{count} keys under /app/servers, confd running").format(count=len(wanted))
     if seen.keys is None:
@@ -174,6 +184,7 @@ def registry(scene: Scene) -> Result:
     wrong = [_("{key} is {seen}").format(key=key, seen=seen.keys.get(key) or _("missing")) for key in wanted if seen.keys.get(key) != wanted[key]]
     if seen.proxy_fault:
         wrong.append(seen.proxy_fault)
+    wrong += _by_port(scene, "etcd", "/health")
     return Result("registry", not wrong, expected, "; ".join(wrong) or expected, _("invoke deploy-all registers everything again"))
 
 
@@ -188,13 +199,14 @@ def lvs(scene: Scene) -> Result:
 
 
 def netdata(scene: Scene) -> Result:
-    """netdata answers and has charts of containers."""
+    """netdata answers on its port and has charts of containers."""
     answer = execute(scene.client, scene.first("netdata").name, ("netdata-health", "--names"))
+    wrong = _by_port(scene, "netdata", "/api/v1/info")
     return Result(
         "netdata",
-        answer.ok,
+        answer.ok and not wrong,
         _("charts of the host and of containers"),
-        answer.text.removeprefix("netdata: ") or _("they are there"),
+        "; ".join([answer.text.removeprefix("netdata: ") or _("they are there"), *wrong]),
         _("docker logs of netdata"),
     )
 

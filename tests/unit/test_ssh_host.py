@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from invoke import Context
 
-from silverlining.host.host import Host
+from silverlining.host.host import PUBLIC, Host
 from silverlining.host.ssh.host import SshHost
 from silverlining.host.ssh.link import LinkLost
 from silverlining.model.errors import SilverliningError, TimedOut
@@ -132,6 +133,29 @@ def test_what_a_command_says(host: SshHost) -> None:
     result = host.shell('echo "$DOCKER_HOST|$(cat)"; echo no >&2; exit 3')
     assert (result.stdout, result.stderr, result.exited, result.ok) == ("unix:///x|\n", "no", 3, False)
     assert host.shell("true").ok
+
+
+@pytest.mark.parametrize("sudo", (False, True))
+def test_a_shell_of_a_container_goes_to_the_engine_that_was_found(sudo: bool) -> None:
+    said: list[str] = []
+    context = SimpleNamespace(run=lambda line, **_options: said.append(line) or SimpleNamespace(exited=3))
+    engine = SimpleNamespace(environment={"DOCKER_HOST": "unix:///x", "DOCKER_CONTEXT": ""}, sudo=sudo)
+    host = SimpleNamespace(engine=engine, context=context, link=SimpleNamespace(check=lambda: None))
+    assert SshHost.interact(host, ["docker", "exec", "-it", "s-app-1", "sh"]) == 3  # type: ignore[arg-type]
+    assert said == ["sudo " * sudo + "env DOCKER_HOST=unix:///x DOCKER_CONTEXT= docker exec -it s-app-1 sh"]
+
+
+@pytest.mark.parametrize(
+    ("address", "direct", "through"),
+    ((PUBLIC, True, ""), (PUBLIC, False, "127.0.0.1"), ("127.0.0.1", True, "127.0.0.1"), ("10.0.0.9", True, "10.0.0.9")),
+)
+def test_a_public_port_is_asked_at_the_hosts_address_and_any_other_through_the_connection(address: str, direct: bool, through: str) -> None:
+    asked: list[tuple[str, int]] = []
+    link = SimpleNamespace(tcp=lambda where, port: asked.append((where, port)) or SimpleNamespace(settimeout=lambda seconds: None))
+    connection = HTTPConnection("web1", 8404)
+    SshHost._reach(SimpleNamespace(direct=direct, link=link), connection, address)  # type: ignore[arg-type]
+    assert asked == ([(through, 8404)] if through else [])
+    assert (connection.sock is not None) == bool(through)
 
 
 def test_a_lost_connection_is_no_exit_code(server: SshServer, host: SshHost, tmp_path: Path) -> None:

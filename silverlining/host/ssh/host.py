@@ -118,7 +118,7 @@ class SshHost(Host):
 
     def interact(self, command: list[str]) -> int:
         """Runs a program of the host on the person's own terminal; gives its exit code. Raises LinkLost."""
-        line = shlex.join(command)
+        line = shlex.join(["env", *(f"{name}={value}" for name, value in self.engine.environment.items()), *command])
         if self.engine.sudo:
             line = f"sudo {line}"  # it asks on this terminal, if it must
         for again in reversed(range(SESSION_TRIES)):

@@ -26,7 +26,7 @@ NOBODY = "127.0.0.1:9/none:1"
 def api() -> Iterator[APIClient]:
     import docker
 
-    client = docker.APIClient(version="auto")
+    client = docker.APIClient(os.environ.get("DOCKER_HOST"), version="auto")
     yield client
     # What is built on another image goes first.
     for label in (f"{IMAGE_LABEL}={TWO}", f"{STAGE_LABEL}={TWO}", f"{IMAGE_LABEL}={ONE}"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def docker(*words: str) -> str:
 def base() -> str:
     """The reference of a bare Debian."""
     wanted = settings.load(yaml.safe_load((ROOT / "docs" / "silverlining.example.yaml").read_text()))
-    return ImageStore(APIClient(version="1.41"), ROOT, wanted, {}).resolve(["debian"])["debian"].reference
+    return ImageStore(APIClient(os.environ.get("DOCKER_HOST"), version="auto"), ROOT, wanted, {}).resolve(["debian"])["debian"].reference
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,28 @@ class Ground:
 @pytest.fixture(scope="module")
 def ground(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Ground:
     return Ground(course, lambda: tmp_path_factory.mktemp("fresh"))
+
+
+@contextmanager
+def command_lines() -> Iterator[set[bytes]]:
+    """Notes, while the block runs, the command line of every process that there is: those in containers are processes of this machine."""
+    seen: set[bytes] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            for entry in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    seen.add(entry.read_bytes())
+            over.wait(0.02)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager
@@ -218,3 +240,24 @@ def test_a_confd_that_is_killed_comes_back(course: Course) -> None:
     with a_key_more(course):
         course.ask(course.name("etcd"), "etcdctl", "del", "/app/servers/app9")
     assert course.snapshot() == before
+
+
+def test_credentials_are_made_once_and_travel_in_no_command_line(course: Course, ground: Ground) -> None:
+    """A replica that starts anew takes the password from the volume, and nothing that can be read from outside tells it."""
+
+    def secrets() -> list[bytes]:
+        names = ("redis-password", "django-secret-key")
+        return [course.ask(course.name("redis-master"), "cat", f"/secrets/{name}").strip().encode() for name in names]
+
+    with ground.at("step08-netdata"):
+        made = secrets()
+        assert len(set(made)) == 2 and all(len(secret) >= 32 for secret in made)
+        course.client.remove_container(course.name("redis-slave"), force=True)
+        with command_lines() as seen:
+            said = course.run("deploy-all") + course.run("check") + course.run("status", "--json")
+        assert any(b"redis-server" in line for line in seen) and any(b"redis-cli" in line for line in seen)
+        facts = repr([course.client.inspect_container(name) for name in course.ids()]).encode() + said.encode()
+        for secret in made:
+            assert not [line for line in seen if secret in line]
+            assert secret not in facts
+        assert secrets() == made

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from urllib.request import urlopen
 
+import pexpect
 import pytest
 
 from tests.engine.course import until
@@ -72,6 +74,33 @@ def test_a_dry_run_and_status_as_here(course: RemoteCourse) -> None:
     assert "docker rm" in course.run("step03-redis", "--dry")
     assert course.snapshot() == before
     assert {one["container"] for one in course.json("status")["containers"]} == set(course.ids())
+
+
+def test_a_port_of_the_hosts_own_is_carried_here(course: RemoteCourse) -> None:
+    """`open netdata` prints an address that answers here as long as it runs; Ctrl-C ends it well."""
+    opened = course.as_user("deployer").spawn("open", "netdata")
+    opened.expect(r"http://localhost:(\d+)/")
+    port = int(opened.match[1])
+    with urlopen(f"http://localhost:{port}/api/v1/info", timeout=10) as answer:
+        assert b"version" in answer.read()
+    opened.sendintr()
+    opened.expect(pexpect.EOF)
+    opened.close()
+    assert opened.exitstatus == 0, opened.before
+    assert not reached("127.0.0.1", port)
+
+
+def test_logs_and_a_shell_as_here(course: RemoteCourse) -> None:
+    """The lines of all containers of a service, and a shell inside one of them on the person's own terminal; also by sudo."""
+    course.hit()
+    for one in (course, course.as_user("admin2")):
+        assert "ping-app-2" in one.run("logs", "--service", "ping-app")
+        inside = one.spawn("shell", "ping-app", "--index", "2")
+        inside.sendline("echo here-is-$(hostname); exit 0")
+        inside.expect(f"here-is-{course.name('ping-app', 2)}")
+        inside.expect(pexpect.EOF)
+        inside.close()
+        assert inside.exitstatus == 0, inside.before
 
 
 def test_what_is_broken_is_mended(course: RemoteCourse) -> None:

@@ -61,6 +61,13 @@ def test_an_action_waits_for_those_it_needs() -> None:
     assert applier.done == ["a", "b", "c"]
 
 
+def test_each_change_has_a_line_of_its_own_in_a_pipe() -> None:
+    text = carried_out(Applier(), volume("a"), volume("b"), volume("c", "a", "b"))
+    lines = [line for line in text.splitlines() if "✓" in line]
+    assert sorted(line.split()[-3] for line in lines) == ["a", "b", "c"], text
+    assert all(line.endswith(" s") for line in lines) and "\x1b" not in text and "\r" not in text
+
+
 def test_what_needs_nothing_goes_side_by_side() -> None:
     meet = threading.Barrier(3, timeout=10)
     applier = Applier(a=meet.wait, b=meet.wait, c=meet.wait)

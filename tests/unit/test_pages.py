@@ -49,6 +49,7 @@ def test_a_page_has_all_that_it_should(step: str) -> None:
         assert f"## {number}. {act.title}\n" in text
     for played in found.acts:
         assert all(f"\n$ {c.line.split()[0]} " in text for c in played.commands)
+        assert all(line.strip() in text for c in played.commands for line in c.output.splitlines()), "what a command has said"
         assert all(line in text for said in played.said for line in said.text.splitlines() if said.kind != "command")
     assert text.count("<summary>") == len(lesson.questions) + bool(docs.changes(step))
     assert text.count("<details>") == text.count("</details>") and text.count("```") % 2 == 0

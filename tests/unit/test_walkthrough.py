@@ -49,6 +49,7 @@ class Room:
         self.step, self.deeds, self.pages = step, [], []  # type: ignore[var-annotated]
         self.scaled: dict[str, int] = {}
         self.fail: list[Exception] = []
+        self.becomes = ""  # the step at which the next act leaves the host
         self.locked = 0
         stream = Terminal() if terminal else io.StringIO()
         self.screen = Screen(stream, paged=terminal)
@@ -93,6 +94,7 @@ class Room:
         if self.fail:
             raise self.fail.pop(0)
         self.screen.ok(f"said of {act.title}")
+        self.step, self.becomes = self.becomes or self.step, ""
 
     @contextmanager
     def lock(self, desk: Any, tools: Any) -> Iterator[None]:
@@ -156,6 +158,15 @@ def test_forwards_through_two_steps(at: Any) -> None:
     assert "$ docker run --detach --name silver-django-1 … " in opening
     assert "What stands now" in stands and "┏━ + ━" in stands and "+ new: django" in stands
     assert "act 1 of 3" in first and "the act has left everything as it was" in first
+
+
+def test_what_an_act_has_changed_is_shown_below_it(at: Any) -> None:
+    room = at("step02-django")
+    room.becomes = "step03-redis"
+    room.walk("step02-django", ".q")
+    changed = next(page for page in room.pages if "act 1 of" in page)
+    assert "+ new: redis-master, 2 volumes" in changed
+    assert "has left everything as it was" not in changed
 
 
 def test_what_the_plan_undoes_of_a_scale_is_said_before_the_key_that_starts_it(at: Any) -> None:

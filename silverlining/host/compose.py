@@ -21,7 +21,7 @@ from .host import ROOT
 if TYPE_CHECKING:
     from .host import Host
 
-OLDEST = 2
+OLDEST = (2, 22)  # `docker compose scale`, which step09 types, came with 2.22 (docker/compose#10979)
 NEWEST = "v5.5.0"
 IMAGE = "compose"
 PACKAGES = ("docker-compose-v2", "docker-compose-plugin", "docker-compose")
@@ -82,8 +82,8 @@ def _version(host: Host, argv: tuple[str, ...], answers: list[str]) -> str:
     """Its version if it is new enough, else ""."""
     command = shlex.join(argv)
     result = host.shell(f"{command} version --short")
-    found = re.search(r"v?(\d+)\.\d[\w.+~-]*", result.stdout)
-    if result.ok and found and int(found[1]) >= OLDEST:
+    found = re.search(r"v?(\d+)\.(\d+)[\w.+~-]*", result.stdout)
+    if result.ok and found and (int(found[1]), int(found[2])) >= OLDEST:
         return found[0].removeprefix("v")
     said = (result.stdout.strip() if result.ok else result.stderr.strip() or _("not there")).splitlines()
     answers.append(f"{command}: {said[0] if said else _('not there')}")
@@ -100,11 +100,11 @@ def _package(host: Host, answers: list[str]) -> str:
         return ""
     policy = host.shell(f"LC_ALL=C apt-cache policy {' '.join(PACKAGES)}").stdout
     for name in PACKAGES:
-        candidate = re.search(rf"^{re.escape(name)}:\n.*\n  Candidate: (?:\d+:)?(\d+)(\S*)", policy, re.MULTILINE)
+        candidate = re.search(rf"^{re.escape(name)}:\n.*\n  Candidate: (?:\d+:)?(\d+)\.(\d+)(\S*)", policy, re.MULTILINE)
         if not candidate:
             continue
-        if int(candidate[1]) < OLDEST:
-            answers.append(_("package {name}: only {version}").format(name=name, version=candidate[1] + candidate[2]))
+        if (int(candidate[1]), int(candidate[2])) < OLDEST:
+            answers.append(_("package {name}: only {version}").format(name=name, version=f"{candidate[1]}.{candidate[2]}{candidate[3]}"))
             continue
         planned = host.shell(f"LC_ALL=C apt-get install -s -q --no-install-recommends {name}").stdout
         engines = [found for found in re.findall(r"^(?:Inst|Remv) (\S+)", planned, re.MULTILINE) if ENGINES.fullmatch(found)]

@@ -56,6 +56,7 @@ def observe(client: Any, stack: str, tools: str = "") -> Observed:
             sentinels={name: view for name, a in answers.items() if (view := sentinel_view(a))},
             keys=next((_keys(a) for name, a in answers.items() if name.startswith(f"{stack}-etcd-")), None),
             proxy_fault=next((a.text or "no answer" for name, a in answers.items() if name.startswith(f"{stack}-haproxy-") and not a.ok), ""),
+            withheld=frozenset(s for name, a in answers.items() if name.startswith(f"{stack}-haproxy-") for s in _withheld(a)),
             foreign=foreign,
             subnets=tuple(subnet for n in networks.result() if n is not mine for subnet in _subnets(n)),
         )
@@ -103,7 +104,7 @@ def _subnets(network: Mapping[str, Any]) -> list[str]:
 
 QUESTIONS = {
     "etcd": ("etcdctl", "--command-timeout=2s", "--dial-timeout=1s", "get", "--prefix", "/app/servers/"),
-    "haproxy": ("haproxy-health",),
+    "haproxy": ("sh", "-c", "haproxy-health && haproxyctl show servers state webserver"),
 }
 
 
@@ -112,6 +113,12 @@ def _ask(client: Any, containers: tuple[SeenContainer, ...], pool: ThreadPoolExe
     asked = {c.name: pool.submit(execute, client, c.name, QUESTIONS[c.service]) for c in running if c.service in QUESTIONS}
     nodes = ask_all(client, (c for c in running if c.service in (*REDIS, "sentinel")), pool)
     return nodes | {name: future.result() for name, future in asked.items()}
+
+
+def _withheld(answer: Answer) -> list[str]:
+    """The servers that HAProxy was told to give no requests: their administrative state has FMAINT (1) or FDRAIN (8), management.txt 9.3."""
+    rows = [line.split() for line in answer.text.splitlines()] if answer.ok else []
+    return [row[3] for row in rows if len(row) > 6 and row[0].isdecimal() and int(row[6]) & 9]
 
 
 def _keys(answer: Answer) -> dict[str, str] | None:

@@ -109,6 +109,9 @@ class Draft:
             return Unpause(c)
         if old.state in ("exited", "created"):
             return Start(c)
+        if c.service == "sentinel" and old.health == "healthy" and self.seen.sentinels and c.name not in self.seen.sentinels:
+            # It answers PING, and where the others tell who is master it tells nothing: somebody made it forget.
+            return self._replacement(old, c, _("it knows no master"))
         fault = self.seen.proxy_fault if c.service == "haproxy" else ""
         if old.state == "restarting" or fault or (old.health == "unhealthy" and not self._well(old)):
             return Mend(c, why=fault or old.health or old.state)

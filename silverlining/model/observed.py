@@ -74,7 +74,8 @@ class Foreign:
 class Observed:
     """The state of a host as far as a stack goes.
 
-    `keys` is what etcd holds under /app/servers (None: no answer); `proxy_fault` what HAProxy's own health check complains of.
+    `keys` is what etcd holds under /app/servers (None: no answer); `proxy_fault` what HAProxy's own health check complains of;
+    `withheld` are the servers that HAProxy was told to give no requests.
     `remembered` is the subnet that the stack's volumes belong to; `subnets` are those of all other networks of the engine.
     `scaled` is what the last `scale` has set, by service, until the next deploy.
     `sleeping` is what the volumes of Redis nodes that don't run say: the role in which the node would start.
@@ -91,6 +92,7 @@ class Observed:
     sentinels: Mapping[str, SentinelView] = field(default_factory=dict)
     keys: Mapping[str, str] | None = None
     proxy_fault: str = ""
+    withheld: frozenset[str] = frozenset()
     foreign: tuple[Foreign, ...] = ()
     subnets: tuple[str, ...] = ()
 

@@ -17,6 +17,7 @@ def plan_apps(draft: Draft, stack: Stack, seen: Observed) -> None:
     if stack.topology.registry == "etcd":
         _register(draft, stack, seen)
     _roll(draft, stack, seen)
+    _readmit(draft, stack, seen)
 
 
 def _register(draft: Draft, stack: Stack, seen: Observed) -> None:
@@ -65,3 +66,16 @@ def _roll(draft: Draft, stack: Stack, seen: Observed) -> None:
         draft.need(back, app, registry)
         if change:
             draft.need(change, back)
+
+
+def _readmit(draft: Draft, stack: Stack, seen: Observed) -> None:
+    """A server that was drained comes back: by hand, or by a run that was cut off before it could do that."""
+    haproxy = next((old for c in stack.of("haproxy") if (old := seen.container(c.name)) and old.running), None)
+    if not haproxy or isinstance(draft.change_of(haproxy.name), Replace):
+        return  # A new one knows nothing of it.
+    for app in stack.of("ping-app"):
+        if (server := f"app{app.index}") in seen.withheld:
+            back = Readmit(haproxy.name, server)
+            draft.actions.setdefault(back.id, back)
+            put = next((a for a in draft.actions.values() if isinstance(a, PutKey) and a.key == server_key(app.index)), None)
+            draft.need(back, draft.change_of(app.name), draft.change_of(haproxy.name), put)

@@ -51,6 +51,11 @@ def run_all(scene: Scene, wanted: Iterable[Check]) -> list[Result]:
     return [run(scene, check, end - time.monotonic()) for check in wanted]
 
 
+def _again(scene: Scene, words: str) -> str:
+    """What to try: the task that brings about what stands, and nothing further on."""
+    return f"invoke {scene.stack.topology.step} {words}"
+
+
 def engine(scene: Scene) -> Result:
     """The engine answers."""
     from docker.errors import DockerException
@@ -116,7 +121,7 @@ def redis(scene: Scene) -> Result:
         f"{name} {_('master') if node.role == 'master' else _('replica') if node.link_up else _('replica, link down')}"
         for name, node in sorted(seen.redis.items())
     )
-    return Result("redis", ok, expected, detail or _("no Redis answers"), _("invoke deploy-all attaches replicas again; redis-ask info replication"))
+    return Result("redis", ok, expected, detail or _("no Redis answers"), _again(scene, _("attaches replicas again; redis-ask info replication")))
 
 
 def sentinels(scene: Scene) -> Result:
@@ -135,9 +140,7 @@ def sentinels(scene: Scene) -> Result:
     expected = _("{count} Sentinels agree on {address}, each knows {others} others and {replicas} replicas").format(
         count=len(all_of_them), address=address, others=others, replicas=replicas
     )
-    return Result(
-        "sentinels", not wrong, expected, "; ".join(wrong) or expected, _("invoke deploy-all lets them look anew; docker logs of a Sentinel")
-    )
+    return Result("sentinels", not wrong, expected, "; ".join(wrong) or expected, _again(scene, _("lets them look anew; docker logs of a Sentinel")))
 
 
 def apps(scene: Scene) -> Result:
@@ -172,7 +175,7 @@ def haproxy(scene: Scene) -> Result:
     wrong = _by_port(scene, "stats", "/healthz")
     ok = all(states.get(server) == state for server, state in wanted.items()) and not wrong
     seen = [*(f"{s} {state}" for s, state in sorted(states.items())), *wrong]
-    return Result("haproxy", ok, ", ".join(f"{s} UP" for s in wanted), ", ".join(seen), _("invoke deploy-all"))
+    return Result("haproxy", ok, ", ".join(f"{s} UP" for s in wanted), ", ".join(seen), _again(scene, _("mends it")))
 
 
 def registry(scene: Scene) -> Result:
@@ -180,12 +183,12 @@ def registry(scene: Scene) -> Result:
     wanted, seen = scene.stack.servers(), scene.observe()
     expected = _("{count} keys under /app/servers, confd running").format(count=len(wanted))
     if seen.keys is None:
-        return Result("registry", False, expected, _("etcd does not answer"), _("invoke deploy-all; docker logs of etcd"))
+        return Result("registry", False, expected, _("etcd does not answer"), _again(scene, _("mends it; docker logs of etcd")))
     wrong = [_("{key} is {seen}").format(key=key, seen=seen.keys.get(key) or _("missing")) for key in wanted if seen.keys.get(key) != wanted[key]]
     if seen.proxy_fault:
         wrong.append(seen.proxy_fault)
     wrong += _by_port(scene, "etcd", "/health")
-    return Result("registry", not wrong, expected, "; ".join(wrong) or expected, _("invoke deploy-all registers everything again"))
+    return Result("registry", not wrong, expected, "; ".join(wrong) or expected, _again(scene, _("registers everything again")))
 
 
 def lvs(scene: Scene) -> Result:

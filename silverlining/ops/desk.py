@@ -119,7 +119,7 @@ class Desk:
         if not ok:
             raise SilverliningError(
                 _("{count} of {all} checks failed").format(count=sum(not r.ok for r in results), all=len(results)),
-                _("invoke deploy-all mends what it can"),
+                _("the task of the step that stands, or `invoke deploy-all`, mends what it can"),
             )
 
     def give_diagnosis(self, findings: list[Any], rungs: Mapping[str, str]) -> None:

@@ -146,7 +146,8 @@ def test_by_sudo(ann: Machine) -> None:
         ann.config.sudo.password = password
         with pytest.raises(EngineError, match=r"sudo refuses: .*password"):
             ann.bring_up()
-    ann.root("echo ann:open-sesame | chpasswd; echo 'ann ALL=(ALL) ALL' >/etc/sudoers.d/ann")
+    # An engine 29 with runc 1.5 gives `docker exec` the umask 0000, and sudo reads no file that everybody may write.
+    ann.root("echo ann:open-sesame | chpasswd; echo 'ann ALL=(ALL) ALL' >/etc/sudoers.d/ann; chmod 440 /etc/sudoers.d/ann")
     for password in (None, "wrong"):
         ann.config.sudo.password = password
         with pytest.raises(EngineError, match=r"sudo refuses: .*password"):

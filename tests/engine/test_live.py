@@ -184,6 +184,16 @@ def supervisorctl(course: Course, *words: str) -> str:
     return course.ask(course.name("haproxy"), "supervisorctl", "-c", "/etc/supervisord.conf", *words)
 
 
+def withhold(course: Course) -> None:
+    """HAProxy gives one server no requests any more: as a run leaves it that ends between draining and readmitting."""
+    course.ask(course.name("haproxy"), "haproxyctl", "set", "server", "webserver/app2", "state", "drain")
+
+
+def make_forget(course: Course) -> None:
+    """A Sentinel watches no master any more."""
+    course.ask(course.name("sentinel"), "redis-ask", "-p", "26379", "sentinel", "remove", "master")
+
+
 BREAKS: dict[str, tuple[Callable[[Course], None], str]] = {
     "paused-app": (pause, "containers"),
     "cut-off-app": (cut_off, "containers"),
@@ -191,6 +201,8 @@ BREAKS: dict[str, tuple[Callable[[Course], None], str]] = {
     "wiped-etcd": (wipe_etcd, "registry"),
     "lost-etcd": (lose_etcd, "registry"),
     "stopped-confd": (stop_confd, "registry"),
+    "withheld-server": (withhold, "haproxy"),
+    "forgetful-sentinel": (make_forget, "sentinels"),
 }
 
 
@@ -210,7 +222,7 @@ def test_deploy_all_mends(course: Course, name: str) -> None:
         number += 1
     course.run("deploy-all", "--yes")
     course.must_stand("step08-netdata")
-    anew = {"lost-etcd": "etcd", "cut-off-app": "ping-app"}.get(name)
+    anew = {"lost-etcd": "etcd", "cut-off-app": "ping-app", "forgetful-sentinel": "sentinel"}.get(name)
     assert course.changed(before) == ({course.name(anew)} if anew else set())
     assert course.hit() == number + 1
     with a_key_more(course):

@@ -94,6 +94,7 @@ class State:
             "sleeping": {n: RedisNode("slave" if d.master else "master", d.master or "", offset=d.hits) for n, d in asleep.items()},
             "sentinels": {n: self.view(b) for n, b in self.sentinels().items()},
             "keys": dict(self.keys) if self.alive("etcd") else None,
+            "withheld": frozenset(self.drained) if self.alive("haproxy") else frozenset(),
         }
         return Observed(**{**facts, **changes})
 

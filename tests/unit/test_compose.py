@@ -277,6 +277,12 @@ def test_the_old_python_compose_does_not_serve() -> None:
     )
 
 
+@pytest.mark.parametrize(("version", "serves"), (("2.21.0", False), ("v2.22.0", True), ("v5.5.0", True), ("10.0.1", True)))
+def test_the_oldest_that_knows_the_command_scale_serves(version: str, serves: bool) -> None:
+    found, _host = find({"docker compose version": version, "docker-compose version": "5.5.0"})
+    assert found.argv == (("docker", "compose") if serves else ("docker-compose",))
+
+
 def store_with(rung: str) -> Any:
     """A store whose image is got by that rung."""
     image = SimpleNamespace(reference="silverlining/compose:1", rung=rung, source="packages")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from silverlining.host.exec import Answer
+from silverlining.host.observe import _withheld
 from silverlining.model.errors import Conflict
 from silverlining.model.observed import Observed, RedisNode, SentinelView, choose_subnet
 
@@ -73,3 +75,18 @@ def test_the_master_is_who_most_sentinels_say_if_it_agrees(redis: dict[str, Redi
 def test_without_sentinels_the_one_with_replicas_is_the_master() -> None:
     redis = {MASTER: RedisNode("master", offset=99), SLAVE1: RedisNode("master", offset=5, replicas=1)}
     assert standing(FIVE, redis=redis, sentinels={}).master == SLAVE1
+
+
+STATES = """HAProxy answers, confd runs
+1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight
+3 webserver 1 app1 172.30.0.31 2 0 1 1
+3 webserver 2 app2 172.30.0.32 2 8 1 1
+3 webserver 3 app3 172.30.0.33 0 1 1 1
+3 webserver 4 app4 - 0 32 1 1"""
+
+
+@pytest.mark.parametrize(("answer", "withheld"), ((Answer(0, STATES), ["app2", "app3"]), (Answer(1, STATES), []), (Answer(0, "HAProxy answers"), [])))
+def test_the_servers_that_haproxy_gives_nothing(answer: Answer, withheld: list[str]) -> None:
+    """By an administrator's word, which stays; one without an address (32) comes by itself."""
+    assert _withheld(answer) == withheld

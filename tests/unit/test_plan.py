@@ -248,3 +248,24 @@ def test_a_container_that_is_on_no_network_is_made_anew(state: str) -> None:
     lost = replace(seen, containers=tuple(replace(c, address="", state=state) for c in seen.containers))
     (action,) = plan(whole, lost).actions
     assert isinstance(action, do.Replace) and "network" in action.why
+
+
+@pytest.mark.parametrize("step", ("step06-haproxy", "step08-netdata"))
+def test_a_server_that_was_drained_comes_back(step: str) -> None:
+    """By hand, or by a run that was cut off before it could readmit it. Of a server that isn't ours nothing is known."""
+    made = plan(stack(step), standing(stack(step), withheld=frozenset({"app2", "app9"})))
+    assert made.actions == (do.Readmit("silver-haproxy-1", "app2"),)
+    # One that is replaced as well is drained and readmitted once; a new HAProxy knows of none.
+    again = plan(stack(step, edited=("app",)), standing(stack(step), withheld=frozenset({"app2"})))
+    assert [a.server for a in again.of(do.Readmit)].count("app2") == 1
+    fresh = plan(stack(step, edited=("haproxy", "haproxy-confd")), standing(stack(step), withheld=frozenset({"app2"})))
+    assert not fresh.of(do.Readmit)
+
+
+def test_a_sentinel_that_knows_no_master_is_made_anew() -> None:
+    """Only where the others do: where none answers, it isn't the Sentinel."""
+    full = standing(LAST)
+    known = {name: view for name, view in full.sentinels.items() if name != "silver-sentinel-2"}
+    (one,) = plan(LAST, replace(full, sentinels=known)).of(do.Replace)
+    assert (one.container.name, one.why) == ("silver-sentinel-2", "it knows no master")
+    assert not plan(LAST, replace(full, sentinels={})).of(do.Replace)

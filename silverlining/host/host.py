@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
@@ -32,6 +33,11 @@ def host_of(context: Any, settings: Settings) -> Host:
 
         return SshHost(context, settings)
     return Host(context, settings)
+
+
+def borrowed_curl(tools: str) -> str:
+    """A line of shell for a host without curl: it is taken from our image, in the host's network."""
+    return f'command -v curl >/dev/null || curl() {{ docker run --rm --network host --entrypoint curl {shlex.quote(tools)} "$@"; }}'
 
 
 class Host:
@@ -97,6 +103,8 @@ class Host:
         """
         from invoke.exceptions import CommandTimedOut
 
+        if self.tools and "curl" in command and not shutil.which("curl"):
+            command = f"{borrowed_curl(self.tools)}\n{command}"
         try:
             return self.context.run(command, hide=True, warn=True, in_stream=False, env=dict(self.engine.environment), timeout=timeout)
         except CommandTimedOut:

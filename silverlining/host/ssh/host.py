@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from paramiko import ChannelException
 
 from ...model.settings import Settings
-from ..host import PUBLIC, Host
+from ..host import PUBLIC, Host, borrowed_curl
 from .connect import open_connection, prepare, way
 from .link import SESSION_TRIES, SESSION_WAIT
 from .place import Workplace
@@ -109,7 +109,7 @@ class SshHost(Host):
 
         It is ended when the run or the connection is, but for one that is `unbroken`. Raises TimedOut, LinkLost, Refused.
         """
-        lines = [PATHS, "export PATH", *([_curl(self.tools)] if self.tools else [])]
+        lines = [PATHS, "export PATH", *([borrowed_curl(self.tools)] if self.tools else [])]
         if place := self.__dict__.get("_place"):
             lines.append(f"cd {shlex.quote(place.path)}")
         argv = ["sh", "-c", "\n".join([*lines, command])]
@@ -164,8 +164,3 @@ class SshHost(Host):
             given: Any = connection
             given.sock = self.link.tcp(address or "127.0.0.1", connection.port)
             given.sock.settimeout(connection.timeout)
-
-
-def _curl(tools: str) -> str:
-    """A host need not have curl: then it is taken from our image, in the host's network."""
-    return f'command -v curl >/dev/null || curl() {{ docker run --rm --network host --entrypoint curl {shlex.quote(tools)} "$@"; }}'

@@ -6,7 +6,7 @@ import re
 
 from .actions import Action, DeleteKey, Drain, PutKey, Readmit, Replace
 from .draft import Draft
-from .observed import Observed
+from .observed import Observed, SeenContainer
 from .stack import LESSON_KEY, Stack, server_key
 
 APP_KEY = re.compile(rf"/app/servers/app(\d+)$|{LESSON_KEY}$")
@@ -37,9 +37,14 @@ def _register(draft: Draft, stack: Stack, seen: Observed) -> None:
                 draft.need(removal, gone)
 
 
+def _serving(stack: Stack, seen: Observed) -> SeenContainer | None:
+    """The HAProxy that runs now."""
+    return next((old for c in stack.of("haproxy") if (old := seen.container(c.name)) and old.running), None)
+
+
 def _roll(draft: Draft, stack: Stack, seen: Observed) -> None:
     """A server leaves HAProxy before it is replaced, and comes back when it is healthy."""
-    haproxy = next((old for c in stack.of("haproxy") if (old := seen.container(c.name)) and old.running), None)
+    haproxy = _serving(stack, seen)
     if not haproxy or len(stack.of("ping-app")) < 2:
         return
     change = draft.change_of(haproxy.name)
@@ -70,12 +75,11 @@ def _roll(draft: Draft, stack: Stack, seen: Observed) -> None:
 
 def _readmit(draft: Draft, stack: Stack, seen: Observed) -> None:
     """A server that was drained comes back: by hand, or by a run that was cut off before it could do that."""
-    haproxy = next((old for c in stack.of("haproxy") if (old := seen.container(c.name)) and old.running), None)
+    haproxy = _serving(stack, seen)
     if not haproxy or isinstance(draft.change_of(haproxy.name), Replace):
         return  # A new one knows nothing of it.
     for app in stack.of("ping-app"):
         if (server := f"app{app.index}") in seen.withheld:
             back = Readmit(haproxy.name, server)
             draft.actions.setdefault(back.id, back)
-            put = next((a for a in draft.actions.values() if isinstance(a, PutKey) and a.key == server_key(app.index)), None)
-            draft.need(back, draft.change_of(app.name), draft.change_of(haproxy.name), put)
+            draft.need(back, draft.change_of(app.name), draft.change_of(haproxy.name), draft.actions.get(f"PutKey:{server_key(app.index)}"))

@@ -39,7 +39,7 @@ def backup(desk: Desk, file: str) -> None:
             _("no Redis master answers: there is nothing to back up"),
             _("invoke status; `invoke deploy-all` mends what stands") if seen.containers else _("the data begins with step03-redis"),
         )
-    with_etcd = stands(seen)
+    with_etcd = etcd_stands(seen)
     refuse_silent_etcd(seen)
     confirm_overwrite(desk, path)
     position, stack = find(desk, seen)
@@ -104,14 +104,14 @@ def open_backup(path: Path) -> Sealed:
     return sealed
 
 
-def stands(seen: Observed) -> bool:
+def etcd_stands(seen: Observed) -> bool:
     """Whether etcd is part of what stands, running or not."""
     return any(c.service == "etcd" for c in seen.containers)
 
 
 def refuse_silent_etcd(seen: Observed) -> None:
     """Its keys can't be read, or given, while it is stopped or paused. Raises Unhealthy."""
-    if stands(seen) and seen.keys is None:
+    if etcd_stands(seen) and seen.keys is None:
         raise Unhealthy(_("etcd does not answer: its keys belong to the backup"), _("`invoke deploy-all` (or the step's task) mends it"))
 
 
@@ -129,7 +129,7 @@ def data_there(desk: Desk, seen: Observed, with_etcd: bool) -> str:
         if count := redis_copy.keys(client, seen.master):
             found.append(_("the counter at {counter}, {keys} keys").format(counter=redis_copy.counter(client, seen.master), keys=count))
         asleep = [name for name in asleep if "-redis-" not in name]
-    if with_etcd and stands(seen):
+    if with_etcd and etcd_stands(seen):
         if count := sum(not is_app(key) for key in etcd_keys.read(desk.host, desk.settings.ports.etcd)):
             found.append(_n("{count} key of etcd", "{count} keys of etcd", count))
         asleep = [name for name in asleep if "-etcd-" not in name]

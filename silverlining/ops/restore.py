@@ -24,7 +24,7 @@ from ..model.observed import Observed
 from ..model.stack import Stack
 from ..model.text import _
 from ..model.topology import Topology
-from .backup import ETCD, data_there, is_app, open_backup, refuse_silent_etcd, stands
+from .backup import ETCD, data_there, etcd_stands, is_app, open_backup, refuse_silent_etcd
 from .converge import await_serving, fetch_images
 from .desk import Desk
 from .lock import lock
@@ -142,7 +142,7 @@ def _restore(desk: Desk, sealed: Sealed, stack: Stack, seen: Observed) -> None:
         board.done(title)
         if etcd is None:
             return
-        if not stands(seen):
+        if not etcd_stands(seen):
             desk.voice.note(_("etcd's {count} keys stay in the backup: {step} has no etcd").format(count=len(etcd), step=stack.topology.step))
             return
         title = _("etcd's keys")

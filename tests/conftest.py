@@ -55,8 +55,27 @@ def _turn(nodeid: str) -> int:
     return 0 if "/unit/" in name else 1 if name in ("sl-test", "remote") else 2
 
 
+class Teller:
+    """Tells what fails, or is tried again, at once: a run that is ended before its summary would else not say what it saw."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called by pytest after each part of a test."""
+        terminal: pytest.TerminalReporter | None = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None or report.outcome not in ("failed", "rerun"):
+            return
+        crash = getattr(report.longrepr, "reprcrash", None)
+        why = (crash.message if crash else report.longreprtext).strip().partition("\n")[0]
+        # A line of its own: the one of the dots has no end yet.
+        terminal.write_line(f"\n{report.outcome} in {report.duration:.0f} s: {report.nodeid}: {why[:200]}")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Called by pytest before anything else, first in the process that starts the workers."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Teller(config))
     if RUN in os.environ:
         return
     folder = tempfile.TemporaryDirectory(prefix="silverlining-tests-")

@@ -117,6 +117,13 @@ class ImageStore:
             plan[name] = Planned(name, likely, self.contexts[name].fingerprint, PRESENT if name in present else TO_GET, source)
         return plan
 
+    def at_hand(self, name: str, listed: Iterable[Mapping[str, Any]] | None = None) -> str:
+        """The reference of what is there of `name`: this checkout's, else an earlier build of ours; "" for none. For `listed` see `plan_for`."""
+        listed = self.listed() if listed is None else listed
+        if here := self._present((name,), listed).get(name):
+            return here.reference
+        return next((tag for entry in listed for tag in owned(entry) if split_reference(tag)[0] == self._catalogue[name].repository), "")
+
     def resolve(self, names: Iterable[str]) -> dict[str, Resolved]:
         """Gets `names`, side by side where they don't need each other. Raises ImageUnavailable, BuildFailed or ContextError.
 

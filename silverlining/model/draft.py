@@ -146,7 +146,7 @@ class Draft:
         for services in ROLLING:
             self._roll([a for service in services for a in self.changes_of(service)])
         for action in list(self.actions.values()):
-            if isinstance(action, Remove) and not any(self._waits_for(a, action) for a in arrivals):
+            if isinstance(action, Remove) and not any(self.waits_for(a, action) for a in arrivals):
                 self.need(action, *arrivals)
 
     def _roll(self, changes: list[Action]) -> None:
@@ -154,8 +154,8 @@ class Draft:
         stopping = [a for a in changes if isinstance(a, (Replace, Mend))]
         starting = [a for a in changes if a not in stopping]
         for action in stopping:
-            self.need(action, *(a for a in starting if not self._waits_for(a, action)))
-        stopping = sorted(stopping, key=lambda a: sum(self._waits_for(a, other) for other in stopping))
+            self.need(action, *(a for a in starting if not self.waits_for(a, action)))
+        stopping = sorted(stopping, key=lambda a: sum(self.waits_for(a, other) for other in stopping))
         for before, after in pairwise(stopping):
             returns = [a for a in self.actions.values() if isinstance(a, (PutKey, Readmit)) and before.id in a.needs]
             outs = [self.actions[i] for i in self.actions[after.id].needs if i.startswith(("Drain:", "DeleteKey:"))]
@@ -169,7 +169,7 @@ class Draft:
                 if removal and removal.id != action.id:
                     self.need(action, removal)
 
-    def _waits_for(self, action: Action, other: Action) -> bool:
+    def waits_for(self, action: Action, other: Action) -> bool:
         """Whether `action` needs `other`, directly or through others."""
         todo = [action.id]
         known: set[str] = set()

@@ -14,6 +14,7 @@ from .actions import Action, AttachReplica, ForgetMaster, Mend, MoveMaster, Remo
 from .draft import Draft
 from .errors import Unhealthy
 from .observed import Observed, RedisNode, SeenContainer
+from .scale import majority
 from .stack import Container, Stack
 from .text import _
 
@@ -229,8 +230,32 @@ def _reset(draft: Draft, stack: Stack, seen: Observed) -> None:
     kinds = ("redis-slave", "sentinel")
     going = [a for a in draft.actions.values() if isinstance(a, Remove) and a.old.service in kinds]
     moved = any(old.compose and old.service in kinds for old in seen.containers)
-    known = any(view.sentinels > len(sentinels) - 1 or view.replicas > replicas for view in seen.sentinels.values())
-    if going or moved or known:
-        reset = draft.add(ResetSentinels(tuple(c.name for c in sentinels), replicas))
-        changes = [change for service in (*NODES, "sentinel") for change in draft.changes_of(service)]
-        draft.need(reset, *going, *changes, *(a for a in draft.actions.values() if isinstance(a, (AttachReplica, MoveMaster))))
+    ghosts = any(view.sentinels > len(sentinels) - 1 or view.replicas > replicas for view in seen.sentinels.values())
+    if not (going or moved or ghosts):
+        return
+    changes = [change for service in (*NODES, "sentinel") for change in draft.changes_of(service)]
+    leaving = sorted((a for a in going if a.old.service == "sentinel"), key=lambda a: -a.old.index)
+    before = [*changes, *(a for a in draft.actions.values() if isinstance(a, (AttachReplica, MoveMaster)) or (a in going and a not in leaving))]
+    last = ResetSentinels(tuple(c.name for c in sentinels), replicas)
+    if not any(draft.waits_for(change, removal) for change in changes for removal in leaving):
+        known = max(len(sentinels) + len(leaving), *(view.sentinels + 1 for view in seen.sentinels.values()))
+        _in_waves(draft, last, known, leaving, before)
+    draft.need(draft.add(last), *before, *leaving)
+
+
+def _in_waves(draft: Draft, last: ResetSentinels, known: int, leaving: list[Remove], before: list[Action]) -> None:
+    """Of many Sentinels only so many leave at a time that a majority of those that are known stays: they could elect a master meanwhile.
+
+    The others forget those before the next leave. `last` is how they look anew in the end, `before` what must be done before they do.
+    """
+    while leaving and len(last.sentinels) < majority(known):
+        standing = len(last.sentinels) + len(leaving)
+        gone = max(standing - majority(known), 0)
+        if not gone and known == standing:
+            return  # of two no one can leave
+        first, leaving = leaving[:gone], leaving[gone:]
+        look = draft.add(replace(last, sentinels=(*last.sentinels, *(removal.old.name for removal in leaving))))
+        draft.need(look, *before, *first)
+        for removal in leaving:
+            draft.need(removal, look)
+        before, known = [look], standing - gone

@@ -1,4 +1,4 @@
-"""What `scale` is told, and whether it may be: pure functions from a text, a stack and what was seen to counts, or to an error that says why."""
+"""What `scale` is told, and whether it may be: pure functions from a text and a stack to counts, or to an error that says why."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def room(service: Service, stack: Stack) -> int:
     return min(addresses, LIMITS[f"counts.{service.name}"], *(LAST_PORT - port + 1 for port in taken))
 
 
-def examine(wanted: Mapping[str, int], stack: Stack, seen: Observed, known: Mapping[str, str]) -> None:
+def examine(wanted: Mapping[str, int], stack: Stack, known: Mapping[str, str]) -> None:
     """Raises SilverliningError unless each count may be set on this stack. `known` tells of each service of the course the first step that scales it.
 
     A service that no step scales has "" there.
@@ -59,8 +59,6 @@ def examine(wanted: Mapping[str, int], stack: Stack, seen: Observed, known: Mapp
     for name, count in wanted.items():
         _examine_service(name, stack, known)
         _examine_number(stack.topology.service(name), count, stack)
-    if SENTINEL in wanted:
-        _examine_majority(wanted[SENTINEL], seen)
 
 
 def _examine_service(name: str, stack: Stack, known: Mapping[str, str]) -> None:
@@ -100,18 +98,6 @@ def _examine_number(service: Service, count: int, stack: Stack) -> None:
                 count=count, loss=count - majority(count), less=count - 1
             )
         raise SilverliningError(_("{name}={count}: {why}").format(name=name, count=count, why=why), _("one of: {names}").format(names=odd))
-
-
-def _examine_majority(count: int, seen: Observed) -> None:
-    """Those that stay must be a majority of those that are known: until they have looked anew, nobody else could elect a master."""
-    standing = sum(c.service == SENTINEL for c in seen.containers)
-    known = max(standing, *(view.sentinels + 1 for view in seen.sentinels.values()), 0)
-    needed = majority(known)
-    if count < standing and count < needed:
-        raise SilverliningError(
-            _("sentinel={count}: {known} are known, and {count} are no majority of them ({needed})").format(count=count, known=known, needed=needed),
-            _("in two goes: first invoke scale sentinel={between}").format(between=needed + 1 - needed % 2),
-        )
 
 
 def majority(count: int) -> int:

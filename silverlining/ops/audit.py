@@ -40,9 +40,8 @@ def _facts(one: Operation, running: str) -> dict[str, Any]:
 
 def _image(desk: Desk) -> str:
     """An image of the engine, whichever: the container through which the volume is read is never started. Raises SilverliningError."""
-    tools = desk.store.plan_for(("tools",))["tools"]
-    if tools.rung == "present":
-        return str(tools.reference)
+    if tools := desk.store.at_hand("tools"):
+        return str(tools)
     for entry in desk.host.client.images():
         return str(entry["Id"])
     raise SilverliningError(_("there is no image on the docker host through which the trail could be read"), _("invoke images says how they are got"))

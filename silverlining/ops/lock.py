@@ -23,11 +23,11 @@ def lock(desk: Desk, tools: ImageRef) -> Iterator[Lock]:
     Inside of `keeping` it is the one that was taken there first, and isn't let go of at the end of this block.
     """
     if desk.kept is None:
-        with new_lock(desk, tools) as held:
+        with new_lock(desk, tools.reference) as held:
             yield held
         return
     if desk.held is None:
-        desk.held = desk.kept.enter_context(new_lock(desk, tools))
+        desk.held = desk.kept.enter_context(new_lock(desk, tools.reference))
     desk.held.check()
     yield desk.held
 
@@ -42,8 +42,8 @@ def keeping(desk: Desk) -> Iterator[None]:
         desk.kept = desk.held = None
 
 
-def new_lock(desk: Desk, tools: ImageRef) -> Lock:
-    """A lock that isn't taken yet."""
+def new_lock(desk: Desk, tools: str) -> Lock:
+    """A lock that isn't taken yet; `tools` is the reference of the image that it runs from."""
     from ..host.helpers import sweep
     from ..host.lock import Lock
 
@@ -52,4 +52,4 @@ def new_lock(desk: Desk, tools: ImageRef) -> Lock:
     login = str(desk.host.context.user) if remote else ""
     # A holder on this machine may be stopped by Ctrl-Z for as long as it likes.
     silence = SILENCE if remote or not engine.local else 0
-    return Lock(engine.client, desk.settings.stack, tools.reference, login=login, silence=silence, version=commit(ROOT))
+    return Lock(engine.client, desk.settings.stack, tools, login=login, silence=silence, version=commit(ROOT))

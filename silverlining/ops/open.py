@@ -64,9 +64,10 @@ def open_service(desk: Desk, name: str) -> dict[str, Any]:
         raise SilverliningError(_("{url} is reached by the connection, which must stay open").format(url=url), _("leave --json out"))
     with desk.host.forward(port) as here:
         url = address_of((where, here, path), path)
-        _show(desk, url)
-        desk.voice.note(_("carried to {host} as long as this runs; Ctrl-C ends it").format(host=desk.host.name))
+        # From the moment when the address is told.
         with suppress(KeyboardInterrupt):
+            _show(desk, url)
+            desk.voice.note(_("carried to {host} as long as this runs; Ctrl-C ends it").format(host=desk.host.name))
             desk.host.await_end()
     return {"service": name, "url": url, "browser": False}
 

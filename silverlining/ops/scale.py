@@ -38,7 +38,7 @@ def scale(desk: Desk, text: str) -> dict[str, Any]:
         )
     if position.step == STEP:
         refuse_compose(wanted)
-    examine(wanted, stack, seen, first_steps())
+    examine(wanted, stack, first_steps())
     desk.voice.title(_("scale {counts} at {step}").format(counts=words(wanted), step=position.step))
     others = aside(make_plan(stack, seen, now.spares(now.planned_images(stack.topology), seen) if seen.sleeping else {}))
     confirm(desk, others)

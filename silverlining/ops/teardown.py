@@ -14,7 +14,6 @@ from ..model import audit, labels
 from ..model.commands import docker, line, remove
 from ..model.errors import Conflict
 from ..model.images import IMAGE_LABEL
-from ..model.stack import ImageRef
 from ..model.text import _, _n
 from .desk import Desk
 from .lock import new_lock
@@ -62,8 +61,10 @@ def teardown(desk: Desk, volumes: bool = False, images: bool = False) -> None:
         return
     desk.confirm(_("teardown removes what stands"))
     # Where somebody was asked, it may have been a long while.
-    tools = store.plan_for(("tools",), listed_images if desk.yes else None)["tools"]
-    alone = new_lock(desk, ImageRef("tools", tools.reference, tools.fingerprint)) if tools.rung == "present" else None
+    tools = store.at_hand("tools", listed_images if desk.yes else None)
+    alone = new_lock(desk, tools) if tools else None
+    if not alone and containers:
+        voice.note(_("no lock: the image for it isn't on the host. Nobody else should work on {stack} now").format(stack=stack))
     with alone or nullcontext():
         still_ours = alone.check if alone else lambda: None
         if not volumes:

@@ -61,6 +61,8 @@ class State:
         self.random = random.Random(seed)
         self.target: Stack | None = None
         self.serving = False
+        # Whether a majority of the Sentinels must stay whatever is removed.
+        self.steadfast = False
 
     # What is there
 
@@ -107,7 +109,7 @@ class State:
         """The same host once more."""
         other = type(self)()
         other.subnet, other.remembered, other.secrets, other.ids, other.target = self.subnet, self.remembered, self.secrets, self.ids, self.target
-        other.scaled = dict(self.scaled)
+        other.scaled, other.steadfast = dict(self.scaled), self.steadfast
         other.keys, other.drained, other.random = dict(self.keys), set(self.drained), random.Random(self.ids)
         twins: dict[int, Disk] = {id(d): replace(d, known=set(d.known)) for d in (*self.disks.values(), *(b.disk for b in self.boxes.values()))}
         other.disks = {n: twins[id(d)] for n, d in self.disks.items()}

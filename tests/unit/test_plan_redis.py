@@ -283,6 +283,27 @@ def test_ghosts_are_forgotten(view: dict[str, int]) -> None:
     assert made.actions == (do.ResetSentinels(("silver-sentinel-1", "silver-sentinel-2", "silver-sentinel-3"), 2),)
 
 
+@pytest.mark.parametrize("replicas", (1, 2, 4))
+@pytest.mark.parametrize("edited", ((), ("sentinel",), ("redis",)))
+@pytest.mark.parametrize("many", (5, 7, 9))
+def test_a_majority_of_the_sentinels_stays_whatever_leaves(many: int, edited: tuple[str, ...], replicas: int) -> None:
+    world = World()
+    play(world, stack("step08-netdata", counts_sentinel=many, counts_redis_slave=replicas), ways=1)
+    world.steadfast = True
+    play(world, stack("step08-netdata", edited), ways=5)
+
+
+@pytest.mark.parametrize(
+    ("stand", "known", "to", "looks"),
+    ((7, 7, 3, (4, 3)), (9, 9, 3, (5, 3)), (5, 6, 3, (4, 3)), (5, 9, 3, (5, 3)), (9, 9, 5, (5,)), (5, 5, 3, (3,)), (3, 6, 3, (3,))),
+)
+def test_how_many_sentinels_look_anew_before_the_next_leave(stand: int, known: int, to: int, looks: tuple[int, ...]) -> None:
+    now = stack("step05-sentinel", counts_sentinel=stand)
+    views = {c.name: SentinelView(now.of("redis-master")[0].address, known - 1, 2) for c in now.of("sentinel")}
+    made = plan(stack("step05-sentinel", counts_sentinel=to), standing(now, sentinels=views))
+    assert tuple(len(a.sentinels) for a in made.of(do.ResetSentinels)) == looks
+
+
 def compose(master: str, counts: dict[str, int]) -> World:
     """step09 after step08: Compose's containers on dynamic addresses, replicas and Sentinels with volumes of their own."""
     world = at("step08-netdata", SLAVE1)

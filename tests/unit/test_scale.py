@@ -17,7 +17,7 @@ from silverlining.model import actions as do
 from silverlining.model import labels
 from silverlining.model.commands import commands, line, title
 from silverlining.model.errors import Conflict, SilverliningError
-from silverlining.model.observed import Foreign, Observed, SentinelView
+from silverlining.model.observed import Foreign
 from silverlining.model.plan import plan
 from silverlining.model.scale import examine, lasting, note, parse, read_note, room, scalable, undone, words
 from silverlining.model.settings import LIMITS
@@ -88,9 +88,9 @@ def test_a_number_of_many_digits_is_only_too_large() -> None:
 # ---- what is refused
 
 
-def refusal(text: str, on: Stack = LAST, seen: Observed | None = None) -> SilverliningError:
+def refusal(text: str, on: Stack = LAST) -> SilverliningError:
     with pytest.raises(SilverliningError) as caught:
-        examine(parse(text), on, seen or standing(on), first_steps())
+        examine(parse(text), on, first_steps())
     assert caught.value.hint
     return caught.value
 
@@ -130,22 +130,6 @@ def test_what_is_refused_and_why(text: str, what: str, hint: str) -> None:
 def test_what_a_step_does_not_have(step: str, text: str, what: str, hint: str) -> None:
     error = refusal(text, stack(step))
     assert what in error.what and hint in error.hint, error
-
-
-MAJORITIES = ((7, 7, 3, 5), (9, 9, 3, 5), (5, 6, 3, 5), (9, 9, 5, 0), (5, 5, 3, 0), (3, 6, 3, 0), (3, 3, 9, 0))
-
-
-@pytest.mark.parametrize(("stand", "known", "to", "between"), MAJORITIES)
-def test_what_would_be_no_majority_of_those_that_are_known(stand: int, known: int, to: int, between: int) -> None:
-    made = stack("step05-sentinel", counts_sentinel=stand)
-    views = {c.name: SentinelView(made.of("redis-master")[0].address, known - 1, 2) for c in made.of("sentinel")}
-    seen = standing(made, sentinels=views)
-    if not between:
-        examine({"sentinel": to}, made, seen, first_steps())
-        return
-    error = refusal(f"sentinel={to}", made, seen)
-    assert f"{known} are known" in error.what and f"first invoke scale sentinel={between}" in error.hint
-    examine({"sentinel": between}, made, seen, first_steps())
 
 
 @pytest.mark.parametrize("step", [name for name in ALL if scalable(steps.load(name).TOPOLOGY)])

@@ -52,6 +52,10 @@ class World(State):
         self.stop(a.old.name, "remove")
         assert a.old.id in ("", self.boxes[a.old.name].seen.id)
         del self.boxes[a.old.name]
+        if self.steadfast and a.old.service == "sentinel":
+            for name, box in self.sentinels().items():
+                known = sum(isinstance(one, int) for one in box.disk.known | {box.disk.id})
+                assert len(self.sentinels()) > known // 2, f"{name} knows {known}, of which {len(self.sentinels())} are no majority"
 
     def Start(self, a: do.Start) -> None:
         box = self.boxes[a.container.name]

@@ -9,7 +9,7 @@ from typing import Any
 from ..host import compose as program
 from ..model.actions import Action, Plan
 from ..model.audit import difference
-from ..model.commands import Argv, line
+from ..model.commands import Argv, docker, line
 from ..model.compose import FILE, SCRIPT, counts, register_script, render, settle, specs, stands
 from ..model.observed import Observed
 from ..model.plan import refuse_conflicts
@@ -68,22 +68,30 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         for name in missing:
             voice.note(_("image {name} would be fetched or built first").format(name=name))
         voice.note(_("{file} and {script} would be written").format(file=FILE, script=SCRIPT))
+        _forget_scale(desk, stack, seen)
         Swap(desk, stack, seen, serving).run(dry=True)
         return Outcome(stack, seen, plan, dry=True)
     by_us.refuse_taken_ports(desk, Outcome(stack, seen, plan))
     images = by_us.get_images(desk, topology)
     with lock(desk, images["tools"]) as held:
         stack, seen = _look(desk, topology, images)
-        if stack.note in seen.volumes:
-            desk.host.client.remove_volume(stack.note)  # what was scaled before is none of Compose's
         write_files(desk, stack)
         voice.title(_("Changes"))
+        _forget_scale(desk, stack, seen)
         Swap(desk, stack, seen, serving, held.check).run()
         stack, after = _look(desk, topology, images)
         held.count(difference(_ids(seen), _ids(after)))
         by_us.await_serving(desk, stack)
     by_us.prune(desk, seen, missing)
     return Outcome(stack, first, plan, after=after)
+
+
+def _forget_scale(desk: Desk, stack: Stack, seen: Observed) -> None:
+    """What `scale` has noted before is none of Compose's; a dry run only shows how it would go."""
+    if stack.note in seen.volumes:
+        desk.voice.command(line(docker("volume", "rm", stack.note)))
+        if not desk.dry:
+            desk.host.client.remove_volume(stack.note)
 
 
 def compose_words(desk: Desk, stack: Stack) -> dict[str, str]:

@@ -33,14 +33,27 @@ def play_act(scene: Scene, act: Act, words: dict[str, str]) -> None:
         voice.output(result.stdout.rstrip())
         if not result.ok:
             voice.output(result.stderr.rstrip())
-            raise SilverliningError(
-                _("`{command}` failed with exit code {code}").format(command=command, code=result.exited), _("invoke status shows what stands")
-            )
+            raise _failed(scene, command, result.exited)
     if act.look:
         voice.note(fill(act.look, words))
     for proof in act.proofs:
         proofs.find(proof.name)(scene, proof.service)
     tell(scene, checks.run_all(scene, act.checks))
+
+
+def _failed(scene: Scene, command: str, code: int) -> SilverliningError:
+    """What a shell says of a program that isn't there is exit code 127."""
+    program = command.split()[0]
+    if code != 127:
+        return SilverliningError(
+            _("`{command}` failed with exit code {code}").format(command=command, code=code), _("invoke status shows what stands")
+        )
+    hint = _("on Debian 13 and later: apt-get install docker-cli; on earlier ones it comes with docker.io") if program == "docker" else ""
+    where = scene.host.name if scene.host.remote else _("this machine")
+    return SilverliningError(
+        _("the lesson's commands need the program {program} on {where}").format(program=program, where=where),
+        hint or _("install {program} there, then run the same command again").format(program=program),
+    )
 
 
 def tell(scene: Scene, results: list[checks.Result]) -> None:

@@ -273,3 +273,27 @@ def test_credentials_are_made_once_and_travel_in_no_command_line(course: Course,
             assert not [line for line in seen if secret in line]
             assert secret not in facts
         assert secrets() == made
+
+
+def test_what_stands_is_closed(course: Course, ground: Ground) -> None:
+    """Beyond loopback only the web port; nobody is root, has a capability or the engine's socket; of the host netdata alone reads something."""
+    with ground.at("step08-netdata"):
+        facts = {name: course.client.inspect_container(name) for name in course.ids()}
+        bindings = [(name, one) for name, fact in facts.items() for some in (fact["NetworkSettings"]["Ports"] or {}).values() for one in some or ()]
+        beyond = {(name, one["HostPort"]) for name, one in bindings if one["HostIp"] != "127.0.0.1"}
+        assert beyond == {(course.name("haproxy"), str(course.ports["web"]))}
+        binds = {(name, m["Source"], m["RW"]) for name, fact in facts.items() for m in fact["Mounts"] if m["Type"] == "bind"}
+        assert binds == {(course.name("netdata"), "/proc", False), (course.name("netdata"), "/sys", False)}
+        for name, fact in facts.items():
+            limits = fact["HostConfig"]
+            assert fact["Config"]["User"].partition(":")[0] not in ("", "0", "root"), name
+            assert (limits["CapDrop"], limits["CapAdd"] or [], limits["Privileged"]) == (["ALL"], [], False), name
+            assert "no-new-privileges" in limits["SecurityOpt"] and limits["Memory"] and limits["NanoCpus"], name
+
+
+def test_confd_watches_etcd(course: Course, ground: Ground) -> None:
+    """It has one request open at etcd, and doesn't ask again and again."""
+    with ground.at("step08-netdata"):
+        confd = supervisorctl(course, "pid", "balancer:confd")
+        words = course.ask(course.name("haproxy"), "cat", f"/proc/{confd}/cmdline").split("\0")
+        assert "--watch" in words and not any(word.startswith(("--interval", "-interval")) for word in words)

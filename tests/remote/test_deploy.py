@@ -17,6 +17,7 @@ from .site import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 LOOPBACK = ("stats", "etcd", "netdata")
+PROMPT = r"[#$] $"
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +80,12 @@ def test_a_dry_run_and_status_as_here(course: RemoteCourse) -> None:
 def test_a_port_of_the_hosts_own_is_carried_here(course: RemoteCourse) -> None:
     """`open netdata` prints an address that answers here as long as it runs; Ctrl-C ends it well."""
     opened = course.as_user("deployer").spawn("open", "netdata")
-    opened.expect(r"http://localhost:(\d+)/")
+    opened.expect(r"http://localhost:(\d+)/", timeout=60)
     port = int(opened.match[1])
     with urlopen(f"http://localhost:{port}/api/v1/info", timeout=10) as answer:
         assert b"version" in answer.read()
     opened.sendintr()
-    opened.expect(pexpect.EOF)
+    opened.expect(pexpect.EOF, timeout=60)
     opened.close()
     assert opened.exitstatus == 0, opened.before
     assert not reached("127.0.0.1", port)

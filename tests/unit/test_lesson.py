@@ -13,9 +13,10 @@ import pytest
 
 import steps
 from silverlining.model.entry import url_of
+from silverlining.model.errors import SilverliningError
 from silverlining.model.lesson import Act, Lesson
 from silverlining.ops import checks, compose, proofs
-from silverlining.ops.lesson import fill, placeholders
+from silverlining.ops.lesson import fill, placeholders, play_act
 
 from .builders import ROOT, stack
 
@@ -159,3 +160,22 @@ def test_the_words() -> None:
 )
 def test_the_address_to_open(step: str, url: str) -> None:
     assert url_of(stack(step)) == url
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "remote", "what", "hint"),
+    (
+        ("docker version", 127, "", "need the program docker on this machine", "docker-cli"),
+        ("docker version", 127, "web1", "need the program docker on web1", "docker-cli"),
+        ("jq .", 127, "", "need the program jq on this machine", "install jq there"),
+        ("docker ps", 1, "", "`docker ps` failed with exit code 1", "invoke status"),
+    ),
+)
+def test_a_command_that_fails_or_is_not_there(command: str, code: int, remote: str, what: str, hint: str) -> None:
+    silent = SimpleNamespace(text=str, command=str, output=str)
+    host = SimpleNamespace(
+        remote=bool(remote), name=remote or "localhost", shell=lambda _: SimpleNamespace(ok=False, exited=code, stdout="", stderr="")
+    )
+    with pytest.raises(SilverliningError) as caught:
+        play_act(SimpleNamespace(voice=silent, host=host), Act("An act", "", (command,)), {})  # type: ignore[arg-type]
+    assert what in caught.value.what and hint in caught.value.hint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...model.commands import line, remove, run
+from ...model.commands import bring_up, line, remove
 from ...model.text import _
 from ..scene import Scene, claim
 
@@ -23,7 +23,7 @@ def survives_recreation(scene: Scene, service: str) -> None:
     before = scene.count()
     applier = Applier(scene.client, scene.stack)
     old = scene.inspect(container.name)["Id"]
-    for argv in (*remove(container.name), run(container)):
+    for argv in (*remove(container.name), *bring_up(container)):
         scene.voice.command(line(argv))
     applier.remove(container.name)
     applier.run(container, lambda words: None)

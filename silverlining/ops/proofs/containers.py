@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...model import labels
+from ...model.commands import docker, flags, line, pairs
 from ...model.stack import ImageRef
 from ...model.text import _
 from ..scene import Scene, claim
@@ -14,32 +15,56 @@ def _throwaway(scene: Scene, image: ImageRef | str) -> str:
     """A container that waits to be used by hand. It carries our stack's label as a helper and is removed by the caller."""
     reference = image if isinstance(image, str) else image.reference
     marks = {labels.STACK: scene.stack.name, labels.HELPER: "lesson"}
+    options = ("--detach", "--network", "none", flags("--label", pairs(marks)), ("--entrypoint", ""))
+    scene.voice.command(line(docker("run", *options, reference, "sleep", "300")))
     made = scene.client.create_container(
         reference, ["sleep", "300"], labels=marks, entrypoint=[], host_config=scene.client.create_host_config(network_mode="none")
     )
     scene.client.start(made["Id"])
-    return str(made["Id"][:12])
+    identity = str(made["Id"][:12])
+    scene.voice.output(identity)
+    return identity
+
+
+def _remove(scene: Scene, *containers: str) -> None:
+    for container in filter(None, containers):
+        scene.client.remove_container(container, force=True)
 
 
 def own_layer(scene: Scene, service: str) -> None:
     """A file written in one container is in no other one of the same image, and gone with its container."""
     image = scene.first(service).image
-    one = two = ""
+    one = two = three = ""
     try:
         one = _throwaway(scene, image)
-        scene.voice.command(f"docker exec {one} sh -c 'echo changed > {NOTE}'")
-        scene.demand(one, "sh", "-c", f"echo changed > {NOTE}")
+        _write(scene, one, "changed")
         scene.voice.command(f"docker diff {one}")
         changed = [c["Path"] for c in scene.client.diff(one) or []]
-        scene.voice.ok(_("container {id}: wrote {note}; docker diff shows it").format(id=one, note=NOTE))
+        scene.voice.output("\n".join(changed))
         claim(NOTE in changed, _("docker diff doesn't show {note}: {changed}").format(note=NOTE, changed=changed))
+        scene.voice.ok(_("container {id}: {note} is in its own layer").format(id=one, note=NOTE))
         two = _throwaway(scene, image)
-        claim(not scene.ask(two, "test", "-e", NOTE).ok, _("{note} is in another container too").format(note=NOTE))
-        scene.voice.ok(_("container {id} of the same image: no {note}").format(id=two, note=NOTE))
+        _has_no_note(scene, two)
+        scene.voice.ok(_("another container of the same image, {id}: no {note}").format(id=two, note=NOTE))
+        scene.voice.command(f"docker rm --force {one}")
+        _remove(scene, one)
+        one, three = "", _throwaway(scene, image)
+        _has_no_note(scene, three)
+        scene.voice.ok(_("a container in its place, {id}: {note} has gone with the first one").format(id=three, note=NOTE))
     finally:
-        for container in (one, two):
-            if container:
-                scene.client.remove_container(container, force=True)
+        _remove(scene, one, two, three)
+
+
+def _write(scene: Scene, container: str, word: str) -> None:
+    scene.voice.command(f"docker exec {container} sh -c 'echo {word} > {NOTE}'")
+    scene.demand(container, "sh", "-c", f"echo {word} > {NOTE}")
+
+
+def _has_no_note(scene: Scene, container: str) -> None:
+    scene.voice.command(f"docker exec {container} ls {NOTE}")
+    seen = scene.ask(container, "ls", NOTE)
+    scene.voice.output(seen.text)
+    claim("No such file" in seen.text and not seen.ok, _("{note} is in {container} too").format(note=NOTE, container=container))
 
 
 def restart(scene: Scene, service: str) -> None:
@@ -61,16 +86,16 @@ def commit(scene: Scene, service: str) -> None:
     one = two = ""
     try:
         one = _throwaway(scene, scene.first(service).image)
-        scene.voice.command(f"docker exec {one} sh -c 'echo kept > {NOTE}'")
-        scene.demand(one, "sh", "-c", f"echo kept > {NOTE}")
+        _write(scene, one, "kept")
         scene.voice.command(f"docker commit {one} {repository}:{tag}")
         scene.client.commit(one, repository, tag)
         two = _throwaway(scene, f"{repository}:{tag}")
-        claim(scene.ask(two, "cat", NOTE).text == "kept", _("the committed image doesn't have the change"))
+        scene.voice.command(f"docker exec {two} cat {NOTE}")
+        seen = scene.ask(two, "cat", NOTE).text
+        scene.voice.output(seen)
+        claim(seen == "kept", _("the committed image doesn't have the change"))
         scene.voice.ok(_("a container of {image} has the file that was written by hand").format(image=f"{repository}:{tag}"))
     finally:
-        for container in (one, two):
-            if container:
-                scene.client.remove_container(container, force=True)
+        _remove(scene, one, two)
         if scene.client.images(f"{repository}:{tag}"):
             scene.client.remove_image(f"{repository}:{tag}")

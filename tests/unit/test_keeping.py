@@ -11,7 +11,7 @@ from silverlining.model.errors import Busy
 from silverlining.ops import lock as ours
 from silverlining.ops.lock import keeping, lock
 
-TOOLS: Any = None
+TOOLS: Any = SimpleNamespace(reference="tools:1")
 
 
 class FakeLock:

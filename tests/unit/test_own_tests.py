@@ -19,7 +19,7 @@ from .builders import ROOT
 
 STYLE = ["ruff check .", "ruff format --check .", "mypy"]
 UNITS = "pytest tests/unit -m not slow"
-ALL = "pytest tests -n 2 --durations=60"
+ALL = "pytest tests -n 2 --durations=60 --maxfail=20"
 
 
 class Runs:

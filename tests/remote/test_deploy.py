@@ -97,9 +97,11 @@ def test_logs_and_a_shell_as_here(course: RemoteCourse) -> None:
     for one in (course, course.as_user("admin2")):
         assert "ping-app-2" in one.run("logs", "--service", "ping-app")
         inside = one.spawn("shell", "ping-app", "--index", "2")
+        # What is typed before the shell listens it does not get.
+        inside.expect(PROMPT, timeout=60)
         inside.sendline("echo here-is-$(hostname); exit 0")
-        inside.expect(f"here-is-{course.name('ping-app', 2)}")
-        inside.expect(pexpect.EOF)
+        inside.expect(f"here-is-{course.name('ping-app', 2)}", timeout=60)
+        inside.expect(pexpect.EOF, timeout=60)
         inside.close()
         assert inside.exitstatus == 0, inside.before
 

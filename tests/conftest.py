@@ -32,6 +32,7 @@ STACKS = {
 # The folder in which the workers of a run have their locks.
 RUN = "TESTS_RUN_OF"
 BUILDER = (sys.executable, "-m", "tests.remote.images")
+BUILD_LOG = "images.txt"
 BUILD = pytest.StashKey["subprocess.Popen[bytes]"]()
 
 
@@ -59,17 +60,28 @@ class Teller:
     """Tells what fails, or is tried again, at once: a run that is ended before its summary would else not say what it saw."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+        self._config, self._read = config, 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Called by pytest after each part of a test."""
-        terminal: pytest.TerminalReporter | None = self._config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is None or report.outcome not in ("failed", "rerun"):
-            return
-        crash = getattr(report.longrepr, "reprcrash", None)
-        why = (crash.message if crash else report.longreprtext).strip().partition("\n")[0]
-        # A line of its own: the one of the dots has no end yet.
-        terminal.write_line(f"\n{report.outcome} in {report.duration:.0f} s: {report.nodeid}: {why[:200]}")
+        self._tell_builds()
+        if report.outcome in ("failed", "rerun"):
+            crash = getattr(report.longrepr, "reprcrash", None)
+            why = (crash.message if crash else report.longreprtext).strip().partition("\n")[0]
+            self._tell(f"{report.outcome} in {report.duration:.0f} s: {report.nodeid}: {why[:200]}")
+
+    def _tell_builds(self) -> None:
+        """What the images' builder has said since the last look: it speaks when one can't be built."""
+        log = Path(os.environ[RUN], BUILD_LOG)
+        if log.exists() and log.stat().st_size > self._read:
+            said = log.read_bytes()[self._read :]
+            self._read += len(said)
+            self._tell(f"building the images: {said.decode(errors='replace').strip()[-2000:]}")
+
+    def _tell(self, words: str) -> None:
+        if terminal := self._config.pluginmanager.get_plugin("terminalreporter"):
+            # A line of its own: the one of the dots has no end yet.
+            terminal.write_line(f"\n{words}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -114,15 +126,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 def pytest_collection_finish(session: pytest.Session) -> None:
     """A run of all tests has its images built meanwhile, side by side: one after another, as the tests ask for them, takes minutes more.
 
-    What goes wrong there the test tells that needs the image. Of two workers the first has them built, before either gets a test.
+    What goes wrong there is told by `Teller` too. Of two workers the first has them built, before either gets a test.
     """
     wanted = {kind(item) for item in session.items}.issuperset(REAL) and not session.config.option.collectonly
     if wanted and os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
         held = lock_file("images")
         fcntl.flock(held, fcntl.LOCK_EX)
-        session.config.stash[BUILD] = subprocess.Popen(
-            BUILDER, cwd=TOP.parent, pass_fds=(held,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        told = os.open(Path(os.environ[RUN], BUILD_LOG), os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        session.config.stash[BUILD] = subprocess.Popen(BUILDER, cwd=TOP.parent, pass_fds=(held,), stdin=subprocess.DEVNULL, stdout=told, stderr=told)
+        os.close(told)
         # It is the builder's from now on, and free when that has ended.
         os.close(held)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+RETRIES = 3  # how often a package that a mirror did not give is asked for again
 _installing = threading.Lock()
 
 
@@ -97,7 +98,7 @@ def mmdebstrap(suite: str, mirror: str) -> list[str]:
     """The command that writes a base's tar to standard output; it chooses by itself between root and a user namespace."""
     options = [*BASE_OPTIONS, *(f"path-exclude={p}" for p in BASE_EXCLUDES), *(f"path-include={p}" for p in BASE_INCLUDES)]
     dpkg = [f"--dpkgopt={option}" for option in options]
-    command = ["mmdebstrap", f"--variant={BASE_VARIANT}", f"--include={','.join(BASE_PACKAGES)}", *dpkg]
+    command = ["mmdebstrap", f"--variant={BASE_VARIANT}", f"--include={','.join(BASE_PACKAGES)}", f'--aptopt=Acquire::Retries "{RETRIES}"', *dpkg]
     if mirror:
         # A building host's mirror must not stay in the image; builds bring it along in host/sources.list.
         command.append('--customize-hook=: > "$1/etc/apt/sources.list"')

@@ -10,13 +10,15 @@ from typing import Any
 import yaml
 from docker import APIClient
 
-from silverlining.host.images import ImageStore
+from silverlining.host.images import ImageStore, Resolved
 from silverlining.model import settings
+from silverlining.model.errors import SilverliningError
 from silverlining.model.images import APT, BUILT, IMAGES, Image, Variant
 from silverlining.model.stack import template_variables
 
 ROOT = Path(__file__).parents[2]
 KEEPS = "io.silverlining.tests-keep-image"
+TRIES = 3
 PACKAGES = {
     "trixie": ("debian", "docker.io docker-cli docker-compose iptables"),
     "bookworm": ("debian-bookworm", "docker.io iptables"),
@@ -54,8 +56,18 @@ def make_all(api: APIClient) -> None:
 
     A container that never runs keeps each: an edit in one test makes a deploy remove as superseded what another one sends to its hosts.
     """
-    for image in store(api).resolve(CATALOGUE).values():
+    for image in _patiently(store(api)).values():
         api.create_container(image.reference, ["true"], labels=[KEEPS])
+
+
+def _patiently(made: ImageStore) -> dict[str, Resolved]:
+    """All images. What a mirror has refused it is asked for again: one that hiccups would fail every test after it."""
+    for _try in range(TRIES - 1):
+        try:
+            return made.resolve(CATALOGUE)
+        except SilverliningError as error:
+            print(error, flush=True)
+    return made.resolve(CATALOGUE)
 
 
 def release(api: APIClient) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..model.errors import SilverliningError
-from ..model.images import BUILT, Image
+from ..model.images import BUILT, Image, urgency
 from ..model.text import _
 from .build import BuildFailed, build, labels
 from .contexts import Contexts, host_files, proxies
@@ -90,7 +90,6 @@ class Workshop:
         self._runner, self._environ, self._report = runner, environ, report
         self._registries = Registries(api)
         self._reporting = threading.Lock()
-        self._slots = threading.BoundedSemaphore(SIDE_BY_SIDE)
         self.stopped = False
 
     def say(self, image: str, rung: str, step: str, *, began: float, state: str = "") -> None:
@@ -126,26 +125,25 @@ class Workshop:
             if not context.offers(variant):
                 said.append((source, _("not tried: the settings name none")))
                 continue
-            with self._slots:
-                began = time.monotonic()
-                step = partial(self.say, image.name, source, began=began)
-                try:
-                    if image.suite:
-                        tag, marks = context.fingerprint, labels(image, context, source)
-                        make_base(self._api, image, tag, marks, self._settings.mirror, self._runner, step)
-                    else:
-                        host = host_files(self._settings, self._environ)
-                        arguments = {**proxies(self._environ), **dict(variant.args), **dict(answers), **parents}
-                        build(self._api, image, variant, context, host, arguments, step)
-                except (BuildFailed, BootstrapFailed) as error:
-                    self.say(image.name, source, getattr(error, "error", error.what), began=began, state="failed")
-                    if not said and len(image.variants) == 1 and isinstance(error, BuildFailed):
-                        raise
-                    said.append((source, error.what))
-                    hint = error.hint
+            began = time.monotonic()
+            step = partial(self.say, image.name, source, began=began)
+            try:
+                if image.suite:
+                    tag, marks = context.fingerprint, labels(image, context, source)
+                    make_base(self._api, image, tag, marks, self._settings.mirror, self._runner, step)
                 else:
-                    self.say(image.name, source, reference, began=began, state="done")
-                    return Got(reference, BUILT, source)
+                    host = host_files(self._settings, self._environ)
+                    arguments = {**proxies(self._environ), **dict(variant.args), **dict(answers), **parents}
+                    build(self._api, image, variant, context, host, arguments, step)
+            except (BuildFailed, BootstrapFailed) as error:
+                self.say(image.name, source, getattr(error, "error", error.what), began=began, state="failed")
+                if not said and len(image.variants) == 1 and isinstance(error, BuildFailed):
+                    raise
+                said.append((source, error.what))
+                hint = error.hint
+            else:
+                self.say(image.name, source, reference, began=began, state="done")
+                return Got(reference, BUILT, source)
         raise ImageUnavailable(image.name, said, hint)
 
 
@@ -164,6 +162,7 @@ class Climb:
         self._answers: dict[str, list[tuple[str, str]]] = {}
         self._wanted: set[str] = set()
         self._waiting: list[str] = []
+        self._building: set[str] = set()
         self._running = 0
         self._outcomes: queue.Queue[tuple[str, Got | Exception]] = queue.Queue()
 
@@ -180,6 +179,7 @@ class Climb:
                     break
                 name, outcome = self._outcomes.get()
                 self._running -= 1
+                self._building.discard(name)
                 if isinstance(outcome, Got):
                     self._got[name] = outcome
                 elif not isinstance(outcome, Refused):
@@ -214,8 +214,11 @@ class Climb:
             self._want(parent)
 
     def _start_builds(self) -> None:
-        for name in [name for name in self._waiting if self._got.keys() >= set(self._catalogue[name].parents)]:
+        ready = [name for name in self._waiting if self._got.keys() >= set(self._catalogue[name].parents)]
+        urgent = urgency(self._waiting, self._catalogue)
+        for name in sorted(ready, key=urgent.__getitem__, reverse=True)[: SIDE_BY_SIDE - len(self._building)]:
             self._waiting.remove(name)
+            self._building.add(name)
             image, answers = self._catalogue[name], self._answers.get(name, [])
             parents = {argument: self._got[parent].reference for argument, parent in image.bases}
             self._start(name, partial(self._workshop.build, image, parents, answers))

@@ -42,7 +42,7 @@ class Image:
 
     `bases` are (build argument, image name), `files` (source in the repository, path in the context); a source that ends in .j2 is rendered.
     `official` is the pinned reference of the image that ours stands in for, without a registry's host name.
-    `python` says that its build asks the index of Python packages.
+    `python` says that its build asks the index of Python packages. `seconds` is about how long its build takes where nothing else is built.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Image:
     official: str = ""
     suite: str = ""
     python: bool = False
+    seconds: int = 10
     variants: tuple[Variant, ...] = (Variant(BUILT, "Dockerfile"),)
 
     @property
@@ -96,7 +97,7 @@ _ALL = (
         (("conf/sentinel.conf.j2", "sentinel.conf"), *((f"builds/redis/{name}", name) for name in ("redis-ask", "redis-common.sh", "redis-health"))),
     ),
     Image("etcd", "builds/etcd", (("BASE", "debian"), ("ETCD", "upstream/etcd"))),
-    Image("django", "builds/django", (("BASE", "upstream/python"),), (APT, ("app/requirements.txt", "requirements.txt")), python=True),
+    Image("django", "builds/django", (("BASE", "upstream/python"),), (APT, ("app/requirements.txt", "requirements.txt")), python=True, seconds=50),
     Image(
         "app",
         "builds/app",
@@ -108,6 +109,7 @@ _ALL = (
         "builds/confd",
         (("BASE", "debian"),),
         (APT,),
+        seconds=60,
         variants=(
             Variant("binary", "Dockerfile.binary", needs="confd"),
             Variant("release", "Dockerfile.release", asks=(("CONFD_URL", "confd_release"), ("CONFD_SHA256", "confd_sha256"))),
@@ -162,6 +164,15 @@ def closure(names: Iterable[str], served: Callable[[str], bool] | Collection[str
     for name in names:
         visit(name)
     return tuple(order)
+
+
+def urgency(names: Collection[str], catalogue: Mapping[str, Image] = IMAGES) -> dict[str, int]:
+    """Seconds from the beginning of each of `names` until all of them that are built on it are done: the most urgent is to begin first."""
+    seconds: dict[str, int] = {}
+    for name in reversed(closure(names, catalogue=catalogue)):
+        above = (seconds[other] for other in names if name in catalogue[other].parents)
+        seconds[name] = catalogue[name].seconds + max(above, default=0)
+    return seconds
 
 
 def mirrored(prefix: str, reference: str) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Load:
     """
 
     def __init__(
-        self, port: int, path: str = "/", *, fresh: int = 3, kept: int = 3, beat: float = 0.06, most: int = 60_000, seconds: float = 420
+        self, port: int, path: str = "/", *, fresh: int = 3, kept: int = 3, beat: float = 0.1, most: int = 60_000, seconds: float = 420
     ) -> None:
         self.port, self.path, self.beat, self.seconds = port, path, beat, seconds
         self.hits: list[Hit] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from silverlining.model.images import IMAGES, closure, mirrored, registry_of, split_reference
+from silverlining.model.images import IMAGES, closure, mirrored, registry_of, split_reference, urgency
 
 
 def test_the_catalogue_is_whole() -> None:
@@ -20,6 +20,13 @@ def test_closure_stops_at_what_is_served() -> None:
     assert closure(["app"]) == ("debian-bookworm", "upstream/python", "django", "app")
     assert closure(["app"], {"upstream/python"}) == ("upstream/python", "django", "app")
     assert closure(["app", "redis"], lambda name: True) == ("app", "redis")
+
+
+def test_the_longest_way_to_the_end_is_the_most_urgent() -> None:
+    seconds = urgency(IMAGES)
+    assert all(seconds[parent] >= seconds[name] + IMAGES[parent].seconds for name in IMAGES for parent in IMAGES[name].parents)
+    assert seconds["debian"] == sum(IMAGES[name].seconds for name in ("debian", "confd", "haproxy-confd"))
+    assert urgency(["redis", "upstream/redis"]) == {"redis": 10, "upstream/redis": 20, "debian": 10 + 20}
 
 
 def test_references_are_taken_apart() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from silverlining.host import climb
 from silverlining.host.build import STAGE_LABEL, stamp
 from silverlining.host.climb import Progress
 from silverlining.host.images import BuildFailed, ImageUnavailable
@@ -169,6 +170,15 @@ def test_independent_builds_run_side_by_side(root: Path) -> None:
 
     engine.on_build = meet
     assert "agent" in images.resolve(["upstream/web", "agent"])
+
+
+def test_what_most_waits_for_is_begun_first(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(climb, "SIDE_BY_SIDE", 1)
+    engine = Engine()
+    images = store(root, engine)
+    images.resolve(("agent", "site"))
+    # `agent` is asked for first; behind upstream/web another one waits.
+    assert [build["labels"][IMAGE_LABEL] for build in engine.builds] == ["upstream/web", "agent", "site"]
 
 
 def test_the_plan_tells_what_is_there_and_changes_nothing(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def bench(desk: Desk, wanted: str, cold: bool) -> dict[str, Any]:
         file, script = Path(folder, "compose.yaml"), Path(folder, "register.sh")
         file.write_text(render(peer))
         script.write_text(register_script(peer))
-        figures = compare(desk, Us(ours), Peer([*compose.argv, "-f", str(file)], script, theirs, peer), runs)
+        figures = compare(desk, Us(ours), Peer(compose.prefix(shlex.quote(str(file))), script, theirs, peer), runs)
     figures |= lists(runs)
     result: dict[str, Any] = {"compose": compose.version, "runs": runs, "enough": runs >= FEWEST, "figures": figures}
     _tell_figures(desk, result)

@@ -64,23 +64,27 @@ class Us:
 class Peer:
     """Docker Compose with the generated file, and the script that registers the apps."""
 
-    def __init__(self, argv: list[str], script: Path, desk: Desk, stack: Stack) -> None:
-        self.argv, self.script, self.desk, self.stack = argv, script, desk, stack
+    def __init__(self, prefix: str, script: Path, desk: Desk, stack: Stack) -> None:
+        """`prefix` is what a shell is told in front of Compose's own words: one in a container reads the file from a pipe."""
+        self.prefix, self.script, self.desk, self.stack = prefix, script, desk, stack
         self.nameless: set[str] = set()
 
     def up(self) -> None:
         """From whatever stands to everything, and a hit."""
-        _process([*self.argv, "up", "-d", "--wait", "--quiet-pull"])
-        _process(["sh", str(self.script)], {"COMPOSE": " ".join(self.argv)})
+        self._compose("up -d --wait --quiet-pull")
+        _process(["sh", str(self.script)], {"COMPOSE": self.prefix})
         _hit(self.desk)
 
     def again(self) -> None:
         """Compose's own run without changes, without the script."""
-        _process([*self.argv, "up", "-d", "--wait"])
+        self._compose("up -d --wait")
 
     def down(self) -> None:
         """Containers and network away; the data stays."""
-        _process([*self.argv, "down"])
+        self._compose("down")
+
+    def _compose(self, words: str) -> None:
+        _process(["sh", "-c", f"{self.prefix} {words}"])
 
     def note_volumes(self) -> None:
         """Remembers the volumes of what stands that have no name: `down` leaves them, and nothing tells afterwards whose they were."""
@@ -93,7 +97,7 @@ class Peer:
         from docker.errors import NotFound
 
         self.note_volumes()
-        _process([*self.argv, "down", "--volumes"])
+        self._compose("down --volumes")
         while self.nameless:
             with suppress(NotFound):
                 self.desk.host.client.remove_volume(self.nameless.pop())

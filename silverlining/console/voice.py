@@ -193,9 +193,25 @@ def folded(line: str, width: int) -> str:
     if shlex.split(line) != shlex.split(" ".join(words)):
         return line
     lines = [""]
-    for word in words:
-        # A flag goes with its value.
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width and not (lines[-1].rsplit(" ", 1)[-1].startswith("--") and "=" not in word[:2]):
+    for unit in _units(words, width):
+        if lines[-1] and len(lines[-1]) + 1 + len(unit) > width:
             lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else word
+        lines[-1] += f" {unit}" if lines[-1] else unit
     return " \\\n      ".join(lines)
+
+
+def _units(words: Sequence[str], width: int) -> Iterator[str]:
+    """The words, a flag with its value as one where both fit into a line."""
+    waiting = ""
+    for word in words:
+        if waiting and not word.startswith("-") and len(waiting) + 1 + len(word) <= width:
+            yield f"{waiting} {word}"
+            waiting = ""
+            continue
+        if waiting:
+            yield waiting
+        waiting = word if word.startswith("--") and "=" not in word else ""
+        if not waiting:
+            yield word
+    if waiting:
+        yield waiting

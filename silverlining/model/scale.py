@@ -78,7 +78,7 @@ def _examine_service(name: str, stack: Stack, known: Mapping[str, str]) -> None:
 
 def _examine_number(service: Service, count: int, stack: Stack) -> None:
     limit, name = room(service, stack), service.name
-    if count < 1:
+    if count < 1 and name != SENTINEL:
         hint = _("a number from 1 to {limit}; teardown takes everything away").format(limit=limit)
         raise SilverliningError(_("{name}={count}: at least 1 must stay").format(name=name, count=count), hint)
     if count > limit:

@@ -126,6 +126,7 @@ class Settings:
 
 FREE_FORM = {"images.references"}
 # How many containers of each service the address plan has room for.
+WIDEST = 16  # of a subnet: a wider one, by a slip, would take routes of the host's away
 LIMITS = {"counts.ping-app": 90, "counts.redis-slave": 9, "counts.sentinel": 9}
 POSITIVE = (
     *("deadline", "health.interval", "redis.down_after", "redis.failover_timeout"),
@@ -177,7 +178,7 @@ def load(
 def _from_file(tree: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     where = "silverlining.yaml"
     if not isinstance(tree, Mapping) or set(tree) - {KEY}:
-        wrong = ", ".join(sorted(map(str, set(tree) - {KEY}))) if isinstance(tree, Mapping) else type(tree).__name__
+        wrong = ", ".join(sorted(map(str, set(tree) - {KEY}))) if isinstance(tree, Mapping) else _("no mapping")
         raise SettingsError(_("{where}: {wrong}: everything stands under one key, `silverlining:`").format(where=where, wrong=wrong))
     groups = {path.rsplit(".", n)[0] for path in schema for n in range(1, path.count(".") + 1)}
 
@@ -188,6 +189,8 @@ def _from_file(tree: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[t
                 yield path, value
             elif path not in groups:
                 raise SettingsError(f"{where}: {KEY}.{path}: " + _("no such setting"), _nearest(path, schema))
+            elif value is None:
+                continue  # a group whose settings are all commented out
             elif not isinstance(value, Mapping):
                 raise SettingsError(f"{where}: {KEY}.{path}: " + _("holds further settings, not {value!r}").format(value=value))
             else:
@@ -282,8 +285,8 @@ def _check_ranges(values: Mapping[str, Any]) -> None:
                 network = ipaddress.ip_network(values[path])
             except ValueError as error:
                 raise SettingsError(f"{path}: {error}") from None
-            if network.version != 4 or network.prefixlen > 24:
-                refuse(path, _("must be an IPv4 network of at least a /24"))
+            if network.version != 4 or not WIDEST <= network.prefixlen <= 24:
+                refuse(path, _("must be an IPv4 network from a /24 to a /{widest}").format(widest=WIDEST))
 
 
 def _build(kind: Any, values: Mapping[str, Any], prefix: str) -> Any:

@@ -49,7 +49,9 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
     work = differences(stack, seen)
     missing = by_us.missing_images(desk, topology)
     if not work and not missing:
-        if not desk.dry:
+        if desk.dry:
+            by_us.say_unchanged(desk)
+        else:
             write_files(desk, stack)
             by_us.await_serving(desk, stack)
         return Outcome(stack, seen, Plan(()), dry=desk.dry)

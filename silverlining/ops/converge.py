@@ -58,6 +58,8 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
         _show_missing_images(desk, topology)
         say_undone(desk, outcome.stack, outcome.seen)
         show_plan(desk, outcome.plan)
+        if not outcome.plan and not missing_images(desk, topology):
+            say_unchanged(desk)
         return Outcome(outcome.stack, outcome.seen, outcome.plan, dry=True)
     first = preview(desk, topology)
     say_undone(desk, first.stack, first.seen)
@@ -82,6 +84,11 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
         await_serving(desk, outcome.stack)
     prune(desk, first.seen, missing)
     return replace(outcome, after=settled.seen)
+
+
+def say_unchanged(desk: Desk) -> None:
+    """Where there is nothing to do, a dry run says so too."""
+    desk.voice.note(_("nothing to do: everything stands as it should"))
 
 
 def preview(desk: Desk, topology: Topology) -> Outcome:

@@ -124,6 +124,8 @@ def tidy_invoke(known: Callable[[], list[str]]) -> None:
         text = str(error.args[0]) if error.args else ""
         if close := _meant(text, known()):
             text += "\n  → " + _("did you mean {names}?").format(names=", ".join(close))
+        if re.match(r"No idea what '[a-z-]+=[^']*' is", text):
+            text += "\n  → " + _("several services go in one word: scale ping-app=3,redis-slave=3")
         return message(f"{text}\n  → " + _("`invoke --list` names the tasks, `invoke --help TASK` the flags of one"))
 
     sys.excepthook = hook

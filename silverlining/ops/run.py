@@ -14,7 +14,7 @@ from ..model.stack import Stack
 from ..model.text import _
 from ..model.topology import Topology
 from . import checks
-from .converge import Outcome, converge
+from .converge import Outcome, converge, say_unchanged
 from .desk import Desk
 from .install import ensure_engine
 from .lesson import placeholders, play, say, tell
@@ -86,7 +86,7 @@ def deploy_all(desk: Desk) -> None:
     if outcome.dry:
         return
     if not outcome.plan:
-        desk.voice.note(_("nothing to do: everything stands as it should"))
+        say_unchanged(desk)
     desk.voice.title(_("What stands"))
     table(desk, outcome.now, asked=True)
     say_where(desk, outcome.stack)
@@ -138,4 +138,6 @@ def check(desk: Desk, step: str = "") -> tuple[bool, list[checks.Result]]:
     results = checks.run_all(scene, steps.load(step).LESSON.checks)
     for result in results:
         say(scene, result)
+    if not stack.containers:
+        desk.voice.note(_("nothing of {stack} stands; `invoke check --step STEP` asks for what should").format(stack=stack.name))
     return all(result.ok for result in results), results

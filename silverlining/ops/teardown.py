@@ -223,5 +223,6 @@ def _keys(desk: Desk) -> str:
 
         size = execute(desk.host.client, seen.master, ("redis-ask", "dbsize")).text
         hits = execute(desk.host.client, seen.master, ("redis-ask", "get", "count")).text
-        return _("the volumes hold {size} Redis keys; the counter is at {hits}").format(size=size, hits=hits or 0)
+        held = _n("the volumes hold {count} Redis key", "the volumes hold {count} Redis keys", int(size) if size.isdigit() else 0)
+        return _("{held}; the counter is at {hits}").format(held=held, hits=hits or 0)
     return _("the volumes hold data of a Redis that doesn't run now")

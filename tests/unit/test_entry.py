@@ -151,6 +151,10 @@ def test_a_word_that_invoke_does_not_know_names_the_next_command() -> None:
     )
 
 
+def test_services_that_are_scaled_by_several_words_are_told_to_go_in_one() -> None:
+    assert "scale ping-app=3,redis-slave=3" in str(ParseError("No idea what 'redis-slave=3' is!"))
+
+
 @pytest.mark.parametrize(
     ("error", "what"),
     (

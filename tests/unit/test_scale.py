@@ -103,6 +103,7 @@ def refusal(text: str, on: Stack = LAST) -> SilverliningError:
         ("ping-app=91", "room for 90, the addresses 10.0.7.31 to 10.0.7.120", "1 to 90"),
         ("redis-slave=10", "room for 9, the addresses 10.0.7.11 to 10.0.7.19", "1 to 9"),
         ("sentinel=11", "room for 9, the addresses 10.0.7.20 to 10.0.7.28", "1 to 9"),
+        ("sentinel=0", "also when one of them has failed", "3, 5, 7, 9"),
         ("sentinel=1", "also when one of them has failed", "3, 5, 7, 9"),
         ("sentinel=2", "also when one of them has failed", "3, 5, 7, 9"),
         ("sentinel=4", "4 stand the loss of 1, as 3 do, and need one more for a majority", "3, 5, 7, 9"),

@@ -112,6 +112,10 @@ def test_flags_before_environment_before_file_before_example() -> None:
     assert load(EXAMPLE).stack == "silverlining"
 
 
+def test_a_group_whose_settings_are_all_commented_out_is_none() -> None:
+    assert load(EXAMPLE, file={KEY: {"ports": None, "counts": {"ping-app": 5}}}).counts["ping-app"] == 5
+
+
 WRONG = (
     ("stack", 5),
     ("stack", "Big"),
@@ -135,6 +139,7 @@ WRONG = (
     ("counts.sentinel", 4),
     ("network.subnet", "10.0.0.1/24"),
     ("network.subnet", "10.0.0.0/25"),
+    ("network.subnet", "10.0.0.0/8"),
     ("network.subnet", "fd00::/64"),
     ("network.pool", ""),
     ("network.pool", "here"),
@@ -182,7 +187,6 @@ def test_a_wrong_text_is_refused_with_where_it_stands(path: str, text: str) -> N
         ({"file": nested("ports.wbe", 80)}, ("silverlining.ports.wbe", "ports.web")),
         ({"file": nested("colour", "red")}, ("silverlining.colour", "docs/silverlining.example.yaml")),
         ({"file": nested("ports", 80)}, ("silverlining.ports", "80")),
-        ({"file": nested("ports", None)}, ("silverlining.ports", "None")),
         ({"file": {KEY: "x"}}, (KEY, "x")),
         ({"file": {"stack": "x"}}, ("stack", "one key")),
         ({"file": {KEY: {}, 7: 8, "b": 1}}, ("7", "one key")),

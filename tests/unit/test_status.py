@@ -38,3 +38,9 @@ def said(name: str, *masters: str) -> str:
 )
 def test_a_role_is_told_by_the_node_and_by_the_sentinels(name: str, masters: tuple[str, ...], words: str) -> None:
     assert said(name, *masters) == words
+
+
+def test_a_sentinel_that_has_not_found_all_yet() -> None:
+    seen = standing(FIVE, redis=NODES, sentinels={"silver-sentinel-1": SentinelView(ADDRESS[MASTER], 2, 0)})
+    (word,) = (role(c, seen) for c in seen.containers if c.name == "silver-sentinel-1")
+    assert word == f"sees {ADDRESS[MASTER]}; so far 0 of 2 replicas, 2 of 2 others"

@@ -11,7 +11,10 @@ import time
 import pytest
 
 from silverlining.console.voice import Voice, folded
+from silverlining.model.commands import line, run
 from silverlining.model.errors import SilverliningError
+
+from .builders import stack
 
 
 class Terminal(io.StringIO):
@@ -146,3 +149,14 @@ def shown(text: str) -> list[str]:
             lines[row] = lines[row][:column].ljust(column) + part + lines[row][column + 1 :]
             column += 1
     return [line.rstrip() for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize("width", (52, 72, 92))
+@pytest.mark.parametrize("service", ("ping-app", "haproxy", "redis-master"))
+def test_a_command_of_many_flags_keeps_the_width_and_is_the_same_to_a_shell(service: str, width: int) -> None:
+    command = line(run(stack("step08-netdata").of(service)[0]))
+    told = folded(command, width)
+    assert shlex.split(told.replace("\\\n", "")) == shlex.split(command)
+    parts = [part.strip().removesuffix(" \\") for part in told.split("\n")]
+    # What is longer than a line by itself stands alone.
+    assert all(len(part) <= width or len(shlex.split(part)) == 1 for part in parts)

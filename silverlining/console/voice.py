@@ -200,18 +200,14 @@ def folded(line: str, width: int) -> str:
     return " \\\n      ".join(lines)
 
 
-def _units(words: Sequence[str], width: int) -> Iterator[str]:
+def _units(words: Sequence[str], width: int) -> list[str]:
     """The words, a flag with its value as one where both fit into a line."""
-    waiting = ""
+    units: list[str] = []
     for word in words:
-        if waiting and not word.startswith("-") and len(waiting) + 1 + len(word) <= width:
-            yield f"{waiting} {word}"
-            waiting = ""
-            continue
-        if waiting:
-            yield waiting
-        waiting = word if word.startswith("--") and "=" not in word else ""
-        if not waiting:
-            yield word
-    if waiting:
-        yield waiting
+        last = units[-1] if units else ""
+        waits = last.startswith("--") and not {" ", "="} & set(last)
+        if waits and not word.startswith("-") and len(last) + 1 + len(word) <= width:
+            units[-1] += f" {word}"
+        else:
+            units.append(word)
+    return units

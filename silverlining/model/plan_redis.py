@@ -235,7 +235,8 @@ def _reset(draft: Draft, stack: Stack, seen: Observed) -> None:
         return
     changes = [change for service in (*NODES, "sentinel") for change in draft.changes_of(service)]
     leaving = sorted((a for a in going if a.old.service == "sentinel"), key=lambda a: -a.old.index)
-    before = [*changes, *(a for a in draft.actions.values() if isinstance(a, (AttachReplica, MoveMaster)) or (a in going and a not in leaving))]
+    roles = [a for a in draft.actions.values() if isinstance(a, (AttachReplica, MoveMaster))]
+    before = [*changes, *roles, *(a for a in going if a.old.service != "sentinel")]
     last = ResetSentinels(tuple(c.name for c in sentinels), replicas)
     if not any(draft.waits_for(change, removal) for change in changes for removal in leaving):
         known = max(len(sentinels) + len(leaving), *(view.sentinels + 1 for view in seen.sentinels.values()))

@@ -125,8 +125,8 @@ class Settings:
 
 
 FREE_FORM = {"images.references"}
-# How many containers of each service the address plan has room for.
 WIDEST = 16  # of a subnet: a wider one, by a slip, would take routes of the host's away
+# How many containers of each service the address plan has room for.
 LIMITS = {"counts.ping-app": 90, "counts.redis-slave": 9, "counts.sentinel": 9}
 POSITIVE = (
     *("deadline", "health.interval", "redis.down_after", "redis.failover_timeout"),
@@ -285,7 +285,9 @@ def _check_ranges(values: Mapping[str, Any]) -> None:
                 network = ipaddress.ip_network(values[path])
             except ValueError as error:
                 raise SettingsError(f"{path}: {error}") from None
-            if network.version != 4 or not WIDEST <= network.prefixlen <= 24:
+            if network.version != 4 or network.prefixlen > 24:
+                refuse(path, _("must be an IPv4 network of at least a /24"))
+            if path == "network.subnet" and network.prefixlen < WIDEST:
                 refuse(path, _("must be an IPv4 network from a /24 to a /{widest}").format(widest=WIDEST))
 
 

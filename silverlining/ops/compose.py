@@ -67,8 +67,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
     serving = program.find(desk.host, desk.store, dry=desk.dry)
     voice.note(_("Docker Compose {version}: {source}").format(version=serving.version, source=serving.source))
     if desk.dry:
-        for name in missing:
-            voice.note(_("image {name} would be fetched or built first").format(name=name))
+        by_us.show_missing(desk, missing)
         voice.note(_("{file} and {script} would be written").format(file=FILE, script=SCRIPT))
         _forget_scale(desk, stack, seen)
         Swap(desk, stack, seen, serving).run(dry=True)

@@ -55,10 +55,11 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
     """Makes `topology` stand. Shows the plan as docker commands; with --dry that is all. Raises SilverliningError."""
     if desk.dry:
         outcome = preview(desk, topology)
-        _show_missing_images(desk, topology)
+        missing = missing_images(desk, topology)
+        show_missing(desk, missing)
         say_undone(desk, outcome.stack, outcome.seen)
         show_plan(desk, outcome.plan)
-        if not outcome.plan and not missing_images(desk, topology):
+        if not outcome.plan and not missing:
             say_unchanged(desk)
         return Outcome(outcome.stack, outcome.seen, outcome.plan, dry=True)
     first = preview(desk, topology)
@@ -87,7 +88,7 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
 
 
 def say_unchanged(desk: Desk) -> None:
-    """Where there is nothing to do, a dry run says so too."""
+    """Where there is nothing to do, a run says so, a dry one too."""
     desk.voice.note(_("nothing to do: everything stands as it should"))
 
 
@@ -110,8 +111,9 @@ def missing_images(desk: Desk, topology: Topology) -> list[str]:
     return [name for name in names if found[name].rung != "present"]
 
 
-def _show_missing_images(desk: Desk, topology: Topology) -> None:
-    for name in missing_images(desk, topology):
+def show_missing(desk: Desk, names: list[str]) -> None:
+    """For a dry run: the images that would be got."""
+    for name in names:
         desk.voice.note(_("image {name} would be fetched or built first").format(name=name))
 
 

@@ -122,9 +122,10 @@ def tidy_invoke(known: Callable[[], list[str]]) -> None:
 
     def words(error: ParseError) -> str:
         text = str(error.args[0]) if error.args else ""
-        if close := _meant(text, known()):
+        unknown = re.match(r"No idea what '([^']+)' is", text)
+        if unknown and (close := _meant(unknown[1], known())):
             text += "\n  → " + _("did you mean {names}?").format(names=", ".join(close))
-        if re.match(r"No idea what '[a-z-]+=[^']*' is", text):
+        if unknown and re.match("[a-z-]+=", unknown[1]):
             text += "\n  → " + _("several services go in one word: scale ping-app=3,redis-slave=3")
         return message(f"{text}\n  → " + _("`invoke --list` names the tasks, `invoke --help TASK` the flags of one"))
 
@@ -133,13 +134,11 @@ def tidy_invoke(known: Callable[[], list[str]]) -> None:
     ParseError.__str__ = words  # type: ignore[method-assign, assignment]
 
 
-def _meant(text: str, known: list[str]) -> list[str]:
+def _meant(word: str, known: list[str]) -> list[str]:
     """The tasks that are like the one which Invoke's parser doesn't know."""
     from difflib import get_close_matches
 
-    if not (found := re.match(r"No idea what '([^']+)' is", text)):
-        return []
-    word, names = found[1].replace("_", "-"), [name.replace("_", "-") for name in known]
+    word, names = word.replace("_", "-"), [name.replace("_", "-") for name in known]
     return [name for name in names if name.startswith(word)] or get_close_matches(word, names, 2)
 
 

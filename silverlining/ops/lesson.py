@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from typing import Any
 
@@ -33,7 +34,7 @@ def play_act(scene: Scene, act: Act, words: dict[str, str]) -> None:
         voice.output(result.stdout.rstrip())
         if not result.ok:
             voice.output(result.stderr.rstrip())
-            raise _failed(scene, command, result.exited)
+            raise _failed(scene, command, result)
     if act.look:
         voice.note(fill(act.look, words))
     for proof in act.proofs:
@@ -41,19 +42,17 @@ def play_act(scene: Scene, act: Act, words: dict[str, str]) -> None:
     tell(scene, checks.run_all(scene, act.checks))
 
 
-def _failed(scene: Scene, command: str, code: int) -> SilverliningError:
-    """What a shell says of a program that isn't there is exit code 127."""
-    program = command.split()[0]
-    if code != 127:
-        return SilverliningError(
-            _("`{command}` failed with exit code {code}").format(command=command, code=code), _("invoke status shows what stands")
-        )
-    hint = _("on Debian 13 and later: apt-get install docker-cli; on earlier ones it comes with docker.io") if program == "docker" else ""
-    where = scene.host.name if scene.host.remote else _("this machine")
-    return SilverliningError(
-        _("the lesson's commands need the program {program} on {where}").format(program=program, where=where),
-        hint or _("install {program} there, then run the same command again").format(program=program),
-    )
+def _failed(scene: Scene, command: str, result: Any) -> SilverliningError:
+    """A program that the shell doesn't find is told by its own words: `docker exec` ends with 127 too where a container lacks one."""
+    lacks = re.search(r"(\S+): (?:command )?not found$", result.stderr, re.MULTILINE)
+    if not lacks or lacks[1] not in [part.split()[0] for part in command.split("|") if part.strip()]:
+        what = _("`{command}` failed with exit code {code}").format(command=command, code=result.exited)
+        return SilverliningError(what, _("invoke status shows what stands"))
+    program, where = lacks[1], scene.host.name if scene.host.remote else _("this machine")
+    hint = _("install {program} there, then run the same command again").format(program=program)
+    if program == "docker":
+        hint = _("on Debian 13 and later: apt-get install docker-cli; on earlier ones it comes with docker.io")
+    return SilverliningError(_("the lesson's commands need the program {program} on {where}").format(program=program, where=where), hint)
 
 
 def tell(scene: Scene, results: list[checks.Result]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..model.observed import Observed, SeenContainer
 from ..model.plan_redis import NODES
-from ..model.scale import words as counted
+from ..model.scale import words
 from ..model.text import _
 from .desk import Desk
 from .position import find
@@ -38,13 +38,13 @@ def role(c: SeenContainer, seen: Observed) -> str:
         return own if agreed or not by_sentinel else _("{own}, but the Sentinels say otherwise").format(own=own)
     if c.name in seen.sentinels:
         view = seen.sentinels[c.name]
-        words = {"master": view.master, "replicas": view.replicas, "sentinels": view.sentinels}
+        told = {"master": view.master, "replicas": view.replicas, "sentinels": view.sentinels}
         nodes, watchers = (sum(other.service in kinds for other in seen.containers) for kinds in (NODES, ("sentinel",)))
         if view.replicas < nodes - 1 or view.sentinels < watchers - 1:
             # It hears of a new replica when it asks the master, every ten seconds.
-            words |= {"nodes": nodes - 1, "watchers": watchers - 1}
-            return _("sees {master}; so far {replicas} of {nodes} replicas, {sentinels} of {watchers} others").format(**words)
-        return _("sees {master}, {replicas} replicas, {sentinels} others").format(**words)
+            told |= {"nodes": nodes - 1, "watchers": watchers - 1}
+            return _("sees {master}; so far {replicas} of {nodes} replicas, {sentinels} of {watchers} others").format(**told)
+        return _("sees {master}, {replicas} replicas, {sentinels} others").format(**told)
     return ""
 
 
@@ -81,7 +81,7 @@ def status(desk: Desk) -> dict[str, Any]:
     if seen.containers:
         table(desk, seen)
         if seen.scaled:
-            desk.voice.note(_("scaled, until the next deploy: {counts}").format(counts=counted(seen.scaled)))
+            desk.voice.note(_("scaled, until the next deploy: {counts}").format(counts=words(seen.scaled)))
     else:
         desk.voice.note(_("nothing stands; `invoke deploy-all` brings everything up, `invoke step01-nginx` begins the course"))
     return {

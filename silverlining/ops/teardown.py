@@ -223,6 +223,7 @@ def _keys(desk: Desk) -> str:
 
         size = execute(desk.host.client, seen.master, ("redis-ask", "dbsize")).text
         hits = execute(desk.host.client, seen.master, ("redis-ask", "get", "count")).text
-        held = _n("the volumes hold {count} Redis key", "the volumes hold {count} Redis keys", int(size) if size.isdigit() else 0)
-        return _("{held}; the counter is at {hits}").format(held=held, hits=hits or 0)
+        # What is no number says why it can't be told: that must not read as none.
+        keys = _n("{count} Redis key", "{count} Redis keys", int(size)) if size.isdigit() else size
+        return _("the volumes hold {keys}; the counter is at {hits}").format(keys=keys, hits=hits or 0)
     return _("the volumes hold data of a Redis that doesn't run now")

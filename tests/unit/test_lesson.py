@@ -168,14 +168,18 @@ def test_the_address_to_open(step: str, url: str) -> None:
         ("docker version", 127, "", "need the program docker on this machine", "docker-cli"),
         ("docker version", 127, "web1", "need the program docker on web1", "docker-cli"),
         ("jq .", 127, "", "need the program jq on this machine", "install jq there"),
+        ("cat a.yaml | docker compose -f - ps", 127, "", "need the program docker on this machine", "docker-cli"),
         ("docker ps", 1, "", "`docker ps` failed with exit code 1", "invoke status"),
+        ("docker exec app ip", 127, "", "`docker exec app ip` failed with exit code 127", "invoke status"),
     ),
 )
 def test_a_command_that_fails_or_is_not_there(command: str, code: int, remote: str, what: str, hint: str) -> None:
     silent = SimpleNamespace(text=str, command=str, output=str)
-    host = SimpleNamespace(
-        remote=bool(remote), name=remote or "localhost", shell=lambda _: SimpleNamespace(ok=False, exited=code, stdout="", stderr="")
-    )
+    words = "sh: 1: jq: not found" if command.startswith("jq") else "bash: line 1: docker: command not found\n"
+    if "exec" in command or code == 1:
+        words = 'OCI runtime exec failed: exec: "ip": executable file not found in $PATH: unknown'
+    answer = SimpleNamespace(ok=False, exited=code, stdout="", stderr=words)
+    host = SimpleNamespace(remote=bool(remote), name=remote or "localhost", shell=lambda _: answer)
     with pytest.raises(SilverliningError) as caught:
         play_act(SimpleNamespace(voice=silent, host=host), Act("An act", "", (command,)), {})  # type: ignore[arg-type]
     assert what in caught.value.what and hint in caught.value.hint

@@ -116,6 +116,10 @@ def test_a_group_whose_settings_are_all_commented_out_is_none() -> None:
     assert load(EXAMPLE, file={KEY: {"ports": None, "counts": {"ping-app": 5}}}).counts["ping-app"] == 5
 
 
+def test_a_pool_may_be_wider_than_a_subnet() -> None:
+    assert load(EXAMPLE, flags={"network.pool": "10.0.0.0/8"}).network.pool == "10.0.0.0/8"
+
+
 WRONG = (
     ("stack", 5),
     ("stack", "Big"),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from ...host.exec import Answer
 from ...model import labels
-from ...model.commands import docker, flags, line, pairs
-from ...model.stack import ImageRef
+from ...model.commands import docker, flags, inside, line, pairs
 from ...model.text import _
 from ..scene import Scene, claim
 
 NOTE = "/tmp/note"
 
 
-def _throwaway(scene: Scene, image: ImageRef | str) -> str:
+def _throwaway(scene: Scene, reference: str) -> str:
     """A container that waits to be used by hand. It carries our stack's label as a helper and is removed by the caller."""
-    reference = image if isinstance(image, str) else image.reference
     marks = {labels.STACK: scene.stack.name, labels.HELPER: "lesson"}
     options = ("--detach", "--network", "none", flags("--label", pairs(marks)), ("--entrypoint", ""))
     scene.voice.command(line(docker("run", *options, reference, "sleep", "300")))
@@ -33,7 +32,7 @@ def _remove(scene: Scene, *containers: str) -> None:
 
 def own_layer(scene: Scene, service: str) -> None:
     """A file written in one container is in no other one of the same image, and gone with its container."""
-    image = scene.first(service).image
+    image = scene.first(service).image.reference
     one = two = three = ""
     try:
         one = _throwaway(scene, image)
@@ -60,10 +59,16 @@ def _write(scene: Scene, container: str, word: str) -> None:
     scene.demand(container, "sh", "-c", f"echo {word} > {NOTE}")
 
 
-def _has_no_note(scene: Scene, container: str) -> None:
-    scene.voice.command(f"docker exec {container} ls {NOTE}")
-    seen = scene.ask(container, "ls", NOTE)
+def _ask(scene: Scene, container: str, *argv: str) -> Answer:
+    """What a program inside says, shown as a person would see it."""
+    scene.voice.command(line(inside(container, *argv)))
+    seen = scene.ask(container, *argv)
     scene.voice.output(seen.text)
+    return seen
+
+
+def _has_no_note(scene: Scene, container: str) -> None:
+    seen = _ask(scene, container, "ls", NOTE)
     claim("No such file" in seen.text and not seen.ok, _("{note} is in {container} too").format(note=NOTE, container=container))
 
 
@@ -85,15 +90,12 @@ def commit(scene: Scene, service: str) -> None:
     repository, tag = f"{scene.stack.name}-lesson", "committed"
     one = two = ""
     try:
-        one = _throwaway(scene, scene.first(service).image)
+        one = _throwaway(scene, scene.first(service).image.reference)
         _write(scene, one, "kept")
         scene.voice.command(f"docker commit {one} {repository}:{tag}")
         scene.client.commit(one, repository, tag)
         two = _throwaway(scene, f"{repository}:{tag}")
-        scene.voice.command(f"docker exec {two} cat {NOTE}")
-        seen = scene.ask(two, "cat", NOTE).text
-        scene.voice.output(seen)
-        claim(seen == "kept", _("the committed image doesn't have the change"))
+        claim(_ask(scene, two, "cat", NOTE).text == "kept", _("the committed image doesn't have the change"))
         scene.voice.ok(_("a container of {image} has the file that was written by hand").format(image=f"{repository}:{tag}"))
     finally:
         _remove(scene, one, two)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..model.errors import SilverliningError
-from ..model.images import FINGERPRINT_LABEL, IMAGE_LABEL, SOURCE_LABEL, Image, Variant
+from ..model.images import BUILT_FOR_LABEL, FINGERPRINT_LABEL, IMAGE_LABEL, SOURCE_LABEL, Image, Variant
 from ..model.text import _
 from .contexts import Context, File, pack
 
@@ -46,9 +46,9 @@ def _hint(text: str) -> str:
     return ""
 
 
-def labels(image: Image, context: Context, source: str) -> dict[str, str]:
-    """The labels by which an image of ours is known again."""
-    return {IMAGE_LABEL: image.name, FINGERPRINT_LABEL: context.fingerprint, SOURCE_LABEL: source}
+def labels(image: Image, context: Context, source: str, stack: str) -> dict[str, str]:
+    """The labels by which an image of ours is known again, built for `stack`."""
+    return {IMAGE_LABEL: image.name, FINGERPRINT_LABEL: context.fingerprint, SOURCE_LABEL: source, BUILT_FOR_LABEL: stack}
 
 
 def build(
@@ -56,11 +56,12 @@ def build(
     image: Image,
     variant: Variant,
     context: Context,
+    marks: Mapping[str, str],
     host: Mapping[str, File],
     arguments: Mapping[str, str],
     step: Callable[[str], None],
 ) -> None:
-    """Builds one variant of `image` and tags it. Raises BuildFailed."""
+    """Builds one variant of `image` with the labels `marks` and tags it. Raises BuildFailed."""
     from docker.errors import DockerException
     from requests import RequestException
 
@@ -69,7 +70,7 @@ def build(
     dockerfile = context.files[variant.dockerfile]
     if not _FROM.search(dockerfile.data.decode()):
         raise BuildFailed(image.name, "", _("{path} has no FROM").format(path=f"{image.context}/{variant.dockerfile}"))
-    marked = stamp(dockerfile.data.decode(), image.name, labels(image, context, variant.source))
+    marked = stamp(dockerfile.data.decode(), image.name, marks)
     log: deque[str] = deque(maxlen=LOG_LINES)
     layers: set[str] = set()
     current = ""

@@ -21,7 +21,7 @@ from .pull import PullFailed, Registries
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from ..model.settings import BuildSettings
+    from ..model.settings import Settings
 
 # The rungs. NAMED is an image that the setting images.references names: nothing else is tried for it.
 PRESENT, BUNDLE, STREAMED, NAMED, MIRROR, OFFICIAL = "present", "bundle", "streamed", "named", "mirror", "official"
@@ -81,12 +81,12 @@ class Workshop:
         self,
         api: APIClient,
         contexts: Contexts,
-        settings: BuildSettings,
+        settings: Settings,
         runner: Runner,
         environ: Mapping[str, str],
         report: Callable[[Progress], None],
     ) -> None:
-        self._api, self._contexts, self._settings = api, contexts, settings
+        self._api, self._contexts, self._settings, self._stack = api, contexts, settings.build, settings.stack
         self._runner, self._environ, self._report = runner, environ, report
         self._registries = Registries(api)
         self._reporting = threading.Lock()
@@ -127,14 +127,14 @@ class Workshop:
                 continue
             began = time.monotonic()
             step = partial(self.say, image.name, source, began=began)
+            marks = labels(image, context, source, self._stack)
             try:
                 if image.suite:
-                    tag, marks = context.fingerprint, labels(image, context, source)
-                    make_base(self._api, image, tag, marks, self._settings.mirror, self._runner, step)
+                    make_base(self._api, image, context.fingerprint, marks, self._settings.mirror, self._runner, step)
                 else:
                     host = host_files(self._settings, self._environ)
                     arguments = {**proxies(self._environ), **dict(variant.args), **dict(answers), **parents}
-                    build(self._api, image, variant, context, host, arguments, step)
+                    build(self._api, image, variant, context, marks, host, arguments, step)
             except (BuildFailed, BootstrapFailed) as error:
                 self.say(image.name, source, getattr(error, "error", error.what), began=began, state="failed")
                 if not said and len(image.variants) == 1 and isinstance(error, BuildFailed):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.amounts import pace
 from ..model.errors import SettingsError
-from ..model.images import BUILT, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE_LABEL, Image, closure, mirrored, split_reference
+from ..model.images import BUILT, BUILT_FOR_LABEL, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE_LABEL, Image, closure, mirrored, split_reference
 from ..model.text import _, _n
 from .build import BuildFailed
 from .bundle import Entry, NotTaken, load, open_bundle
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PRESENT", "TO_GET", "BuildFailed", "ContextError", "ImageStore", "ImageUnavailable", "Planned", "Progress", "Resolved"]
 TO_GET = "to get"
+# Seconds after which no run is still at work for which an image was built: builds themselves take minutes.
+LEFT_OVER = 3600
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class ImageStore:
         self._api = api
         self._source = source
         self._catalogue = catalogue
+        self._stack = settings.stack
         self._mirror = settings.images.mirror
         self._references = settings.images.references
         self.bundle = root / Path(settings.images.bundle).expanduser() if settings.images.bundle else None
@@ -85,7 +88,7 @@ class ImageStore:
         self.contexts = Contexts(root, variables, settings.images, catalogue)
         if settings.build.ca_bundle:
             host_files(settings.build, environ)  # a path that is wrong is told at once, not at the next build
-        self._workshop = Workshop(api, self.contexts, settings.build, runner or Local(), environ, report)
+        self._workshop = Workshop(api, self.contexts, settings, runner or Local(), environ, report)
         self._listed: list[Any] | None = None
 
     def forget(self) -> None:
@@ -237,16 +240,25 @@ class ImageStore:
         self._report(Progress(label, STREAMED, pace(sent, 0, seconds), seconds, "done"))
         return True
 
-    def superseded(self, images: Iterable[Mapping[str, Any]], containers: Iterable[Mapping[str, Any]]) -> list[str]:
-        """The tags among `images` that are earlier builds of ours and that none of `containers` (running or not) uses.
-
-        `images` should be those that a run has built anew: another run may be about to use what it alone has built.
-        """
-        used = {container["ImageID"] for container in containers}
+    def earlier(self) -> dict[str, Mapping[str, Any]]:
+        """The builds of ours that this checkout, with its settings, doesn't use: tag → the engine's entry, as it listed them last."""
         current = {self.tag(name): self._catalogue[name].repository for name in self._catalogue}
         repositories = set(current.values())
-        tags = [tag for entry in images if entry["Id"] not in used for tag in owned(entry)]
-        return [tag for tag in tags if tag not in current and split_reference(tag)[0] in repositories]
+        tags = {tag: entry for entry in self.listed() for tag in owned(entry)}
+        return {tag: entry for tag, entry in tags.items() if tag not in current and split_reference(tag)[0] in repositories}
+
+    def superseded(self, replaced: Collection[str], containers: Iterable[Mapping[str, Any]], now: float) -> list[str]:
+        """The tags of `earlier` builds that none of `containers` (running or not) uses and that are this stack's to remove.
+
+        These are those that its containers used before (`replaced`), and those that were built for it more than LEFT_OVER seconds before
+        `now`: of a run that was killed, or what an image has only copied from. Until then another run may be about to use them.
+        """
+        used = {container["ImageID"] for container in containers}
+
+        def left_over(entry: Mapping[str, Any]) -> bool:
+            return (entry.get("Labels") or {}).get(BUILT_FOR_LABEL) == self._stack and entry["Created"] < now - LEFT_OVER
+
+        return [tag for tag, entry in self.earlier().items() if entry["Id"] not in used and (tag in replaced or left_over(entry))]
 
     def prune(self, tags: Iterable[str]) -> list[str]:
         """Removes these tags of ours; gives those that went. What somebody uses after all is left."""

@@ -9,6 +9,8 @@ REPOSITORY = "silverlining"
 IMAGE_LABEL = "io.silverlining.image"
 FINGERPRINT_LABEL = "io.silverlining.fingerprint"
 SOURCE_LABEL = "io.silverlining.source"
+# The stack for which an image was built; others may use it as well.
+BUILT_FOR_LABEL = "io.silverlining.built-for"
 # Where a built image came from, when it is not one of the variants below.
 BUILT = "packages"
 

@@ -83,7 +83,7 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         stack, after = _look(desk, topology, images)
         held.count(difference(_ids(seen), _ids(after)))
         by_us.await_serving(desk, stack)
-    by_us.prune(desk, seen, missing)
+    by_us.prune(desk, seen)
     return Outcome(stack, first, plan, after=after)
 
 

@@ -17,6 +17,7 @@ from ..model.brief import brief
 from ..model.commands import commands, line, title
 from ..model.entry import address_of, entry_of
 from ..model.errors import SilverliningError, Unhealthy
+from ..model.logs import NANO, nanoseconds
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
 from ..model.plan import port_flag, withdrawn
@@ -83,7 +84,7 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
             if not settled.plan:
                 break
         await_serving(desk, outcome.stack)
-    prune(desk, first.seen, missing)
+    prune(desk, first.seen)
     return replace(outcome, after=settled.seen)
 
 
@@ -294,19 +295,22 @@ def await_serving(desk: Desk, stack: Stack) -> None:
         time.sleep(0.05)
 
 
-def prune(desk: Desk, before: Observed, built: list[str]) -> None:
-    """Removes what this run has superseded: builds that the stack's containers used before it, with what those were built on.
+def prune(desk: Desk, before: Observed) -> None:
+    """Removes superseded builds: what the stack's containers used before this run, with what that was built on, and what earlier runs have left.
 
-    What others on this engine have built is not ours to remove; what a container still uses stays.
+    What was built for others is not ours to remove; what a container still uses stays.
     """
     from docker.errors import APIError
 
-    client = desk.host.client
-    tags: set[str] = set()
-    for reference in {c.image for c in before.containers} if built else ():
+    client, store = desk.host.client, desk.store
+    if not store.earlier():
+        return
+    replaced: set[str] = set()
+    for reference in {c.image for c in before.containers}:
         with suppress(APIError):
-            tags.update(tag for layer in client.history(reference) for tag in layer.get("Tags") or [])
-    mine = [entry for entry in client.images() if tags.intersection(entry.get("RepoTags") or [])] if tags else []
-    gone = desk.store.prune(desk.store.superseded(mine, client.containers(all=True))) if mine else []
+            replaced.update(tag for layer in client.history(reference) for tag in layer.get("Tags") or [])
+    # By the engine's own clock, which has dated its images.
+    now = nanoseconds(client.info()["SystemTime"]) / NANO
+    gone = store.prune(store.superseded(replaced, client.containers(all=True), now))
     if gone:
         desk.voice.note(_("superseded builds removed: {names}").format(names=", ".join(gone)))

@@ -25,9 +25,10 @@ PROGRAM = b"#!/bin/sh\necho confd 0.41.1 of the test\n"
 
 
 class Settings:
-    """The two groups of settings that images need."""
+    """The settings that images need."""
 
     def __init__(self, url: str, sha256: str = "") -> None:
+        self.stack = "sl-release"
         self.images = ImageSettings("", {}, "", url, sha256)
         self.build = BuildSettings("", "", "", "")
 

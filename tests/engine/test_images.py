@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from silverlining.host.build import STAGE_LABEL
-from silverlining.host.images import BuildFailed, ImageStore, ImageUnavailable
+from silverlining.host.images import LEFT_OVER, BuildFailed, ImageStore, ImageUnavailable
 from silverlining.model.images import IMAGE_LABEL, Image
 from silverlining.model.settings import BuildSettings, ImageSettings
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 ONE, TWO = f"test-images-one-{os.getpid()}", f"test-images-two-{os.getpid()}"
+STACK = f"sl-images-{os.getpid()}"
 # A registry on a port where nobody listens: refused at once, on every machine.
 NOBODY = "127.0.0.1:9/none:1"
 
@@ -49,9 +51,10 @@ def root(tmp_path: Path) -> Path:
 
 
 class Settings:
-    """The two groups of settings that images need."""
+    """The settings that images need."""
 
     def __init__(self, **references: str) -> None:
+        self.stack = STACK
         self.images = ImageSettings("", references, "", "", "")
         self.build = BuildSettings("", "", "", "")
 
@@ -84,16 +87,17 @@ def test_images_are_built_found_again_renewed_and_pruned(api: APIClient, root: P
     assert (renewed[ONE].rung, renewed[TWO].rung) == ("present", "packages")
     assert len(stages(api)) == 1, "the builder stage of the earlier build should be gone"
 
+    replaced, now = [first[TWO].reference], time.time()
     container = api.create_container(first[TWO].reference, command=["none"])
     try:
-        assert newer.superseded(api.images(), api.containers(all=True)) == []
-        assert newer.prune([first[TWO].reference]) == []
+        assert newer.superseded(replaced, api.containers(all=True), now) == []
+        assert newer.prune(replaced) == []
     finally:
         api.remove_container(container)
-    old = newer.superseded(api.images(), api.containers(all=True))
-    assert old == [first[TWO].reference]
-    assert newer.prune(old) == old
-    assert newer.superseded(api.images(), api.containers(all=True)) == []
+    for old, then in (([], now), (replaced, now), (replaced, now + LEFT_OVER)):
+        assert newer.superseded(old if then == now else [], api.containers(all=True), then) == old
+    assert newer.prune(replaced) == replaced
+    assert newer.superseded(replaced, api.containers(all=True), now + LEFT_OVER) == []
     assert store(api, root).plan_for([TWO])[TWO].rung == "present"
 
 

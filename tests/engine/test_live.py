@@ -111,6 +111,7 @@ def test_an_edit_loses_no_request(course: Course, ground: Ground, step: str, edi
     path, old, new, services = EDITS[edit]
     with ground.at(step):
         before, users = course.ids(), containers_of(course, services)
+        builds = {entry["Image"] for entry in course.mine() if entry["Names"][0][1:] in users}
         course.edit(path, old, new)
         with course.load() as load, watched(course, users) as running:
             until(lambda: len(load.numbers) > 50, "the load runs")
@@ -125,6 +126,8 @@ def test_an_edit_loses_no_request(course: Course, ground: Ground, step: str, edi
         course.must_stand(step)
         started = course.client.logs(course.name("ping-app")).decode()
         assert ("ThreadWorker" in started) == (step == "step06-haproxy")
+        used = {entry["Image"] for entry in course.client.containers(all=True)}
+        assert not (builds - used) & {tag for entry in course.client.images() for tag in entry["RepoTags"] or []}, "superseded builds stay"
 
 
 @pytest.mark.parametrize("edit", PLANNED)

@@ -17,6 +17,7 @@ from silverlining.model.settings import BuildSettings, ImageSettings
 
 NO_HOST = "dial tcp: lookup registry.example: no such host"
 UNKNOWN = "manifest unknown"
+NOW = 1_700_000_000
 CATALOGUE = {
     image.name: image
     for image in (
@@ -40,9 +41,10 @@ CATALOGUE = {
 
 
 class Settings:
-    """The two groups of settings that images need."""
+    """The settings that images need."""
 
     def __init__(self, mirror: str = "", references: dict[str, str] | None = None, package_mirror: str = "") -> None:
+        self.stack = "shop"
         self.images = ImageSettings(mirror, references or {}, "", "", "")
         self.build = BuildSettings(package_mirror, "", "", "")
 
@@ -61,8 +63,8 @@ class Engine:
         self.in_use: set[str] = set()
         self.on_build: Callable[[str], None] = lambda tag: None
 
-    def add(self, reference: str, labels: Mapping[str, str] | None = None) -> None:
-        self.local[reference] = {"Id": f"sha256:{reference}", "RepoTags": [reference], "Labels": dict(labels or {}) or None}
+    def add(self, reference: str, labels: Mapping[str, str] | None = None, created: int = NOW) -> None:
+        self.local[reference] = {"Id": f"sha256:{reference}", "RepoTags": [reference], "Labels": dict(labels or {}) or None, "Created": created}
 
     def images(self, filters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         if filters:

@@ -10,11 +10,11 @@ import pytest
 from silverlining.host import climb
 from silverlining.host.build import STAGE_LABEL, stamp
 from silverlining.host.climb import Progress
-from silverlining.host.images import BuildFailed, ImageUnavailable
+from silverlining.host.images import LEFT_OVER, BuildFailed, ImageUnavailable
 from silverlining.host.pull import PullFailed, Registries
-from silverlining.model.images import FINGERPRINT_LABEL, IMAGE_LABEL, SOURCE_LABEL
+from silverlining.model.images import BUILT_FOR_LABEL, FINGERPRINT_LABEL, IMAGE_LABEL, SOURCE_LABEL
 
-from .image_doubles import NO_HOST, UNKNOWN, Engine, Settings, Shell, project, store
+from .image_doubles import NO_HOST, NOW, UNKNOWN, Engine, Settings, Shell, project, store
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_without_a_registry_everything_is_built_and_the_registry_is_asked_once(r
     assert found["site"].id == f"sha256:{images.tag('site')}"
     site = next(build for build in engine.builds if build["tag"] == images.tag("site"))
     assert site["buildargs"] == {"BASE": images.tag("upstream/web")}
-    assert site["labels"] == {IMAGE_LABEL: "site", FINGERPRINT_LABEL: found["site"].fingerprint, SOURCE_LABEL: "packages"}
+    assert site["labels"] == {IMAGE_LABEL: "site", FINGERPRINT_LABEL: found["site"].fingerprint, SOURCE_LABEL: "packages", BUILT_FOR_LABEL: "shop"}
     assert site["pull"] is False
     assert {"host/ca.crt", "host/env", "Dockerfile"} <= set(site["files"])
     assert {p.image for p in seen if p.state == "done"} == set(found)
@@ -198,24 +198,26 @@ def test_the_plan_tells_what_is_there_and_changes_nothing(root: Path) -> None:
 
 
 def test_superseded_builds_are_ours_older_and_unused(root: Path) -> None:
+    """At once what the stack's containers used before; an hour later what was built for this stack and is left over."""
     engine = Engine()
     images = store(root, engine)
     current = images.resolve(["site"])["site"]
-    for tag, labels in {
-        "silverlining/site:aaaaaaaaaaaa": {IMAGE_LABEL: "site", FINGERPRINT_LABEL: "aaaaaaaaaaaa"},
-        "silverlining/site:bbbbbbbbbbbb": {IMAGE_LABEL: "site", FINGERPRINT_LABEL: "bbbbbbbbbbbb"},
-        "silverlining/upstream-web:cccccccccccc": {IMAGE_LABEL: "upstream/web", FINGERPRINT_LABEL: "cccccccccccc"},
-        "somebody/committed:1": {IMAGE_LABEL: "site", FINGERPRINT_LABEL: "aaaaaaaaaaaa"},
-        "silverlining/site:latest": {IMAGE_LABEL: "site", FINGERPRINT_LABEL: "aaaaaaaaaaaa"},
-        "silverlining/stranger:dddddddddddd": {},
-        "silverlining/elsewhere:eeeeeeeeeeee": {IMAGE_LABEL: "elsewhere", FINGERPRINT_LABEL: "eeeeeeeeeeee"},
-    }.items():
-        engine.add(tag, labels)
-    containers = [{"ImageID": "sha256:silverlining/site:bbbbbbbbbbbb"}]
-    tags = images.superseded(engine.images(), containers)
-    assert tags == ["silverlining/site:aaaaaaaaaaaa", "silverlining/upstream-web:cccccccccccc"]
-    engine.in_use.add("silverlining/upstream-web:cccccccccccc")
-    assert images.prune(tags) == ["silverlining/site:aaaaaaaaaaaa"]
+    old, used, parent, left, theirs = (f"silverlining/site:{letter * 12}" for letter in "abcde")
+    for tag, stack in {old: "other", used: "shop", parent: "", left: "shop", theirs: "other"}.items():
+        mark = {BUILT_FOR_LABEL: stack} if stack else {}
+        engine.add(tag, {IMAGE_LABEL: "site", FINGERPRINT_LABEL: tag.rpartition(":")[2], **mark})
+    shop, name = {BUILT_FOR_LABEL: "shop"}, "aaaaaaaaaaaa"
+    engine.add("somebody/committed:1", {IMAGE_LABEL: "site", FINGERPRINT_LABEL: name, **shop})
+    engine.add("silverlining/site:latest", {IMAGE_LABEL: "site", FINGERPRINT_LABEL: name, **shop})
+    engine.add("silverlining/stranger:dddddddddddd", shop)
+    engine.add("silverlining/elsewhere:eeeeeeeeeeee", {IMAGE_LABEL: "elsewhere", FINGERPRINT_LABEL: "eeeeeeeeeeee", **shop})
+    images.forget()
+    containers, replaced = [{"ImageID": f"sha256:{used}"}], {old, used, parent, current.reference, "nginx:1"}
+    assert images.superseded(replaced, containers, NOW + LEFT_OVER) == [old, parent]
+    assert images.superseded(replaced, containers, NOW + LEFT_OVER + 1) == [old, parent, left]
+    assert images.superseded((), containers, NOW + LEFT_OVER + 1) == [left]
+    engine.in_use.add(parent)
+    assert images.prune([old, parent]) == [old]
     assert current.reference in engine.local
 
 

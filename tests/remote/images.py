@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 KEEPS = "io.silverlining.tests-keep-image"
 TRIES = 3
 PACKAGES = {
-    "trixie": ("debian", "docker.io docker-cli docker-compose iptables"),
+    "trixie": ("debian", "docker.io docker-cli docker-compose docker-registry iptables"),
     "bookworm": ("debian-bookworm", "docker.io iptables"),
     "bare": ("debian", "ca-certificates"),
 }

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -49,11 +51,12 @@ def caught_at_work(course: RemoteCourse) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(params=["shop1", "shop2"])
-def course(request: pytest.FixtureRequest) -> RemoteCourse:
-    """The smallest step, on either age of Docker."""
+def course(request: pytest.FixtureRequest) -> Iterator[RemoteCourse]:
+    """The smallest step, on either age of Docker and by either way to it: shop2's sshd forwards no socket."""
     one: RemoteCourse = request.getfixturevalue(request.param)
-    one.run(*QUICK)
-    return one
+    with one.host.sshd("AllowStreamLocalForwarding no") if request.param == "shop2" else nullcontext():
+        assert ("dial-stdio" in one.run(*QUICK)) == (request.param == "shop2")
+        yield one
 
 
 def test_who_was_it_and_as_whom(course: RemoteCourse) -> None:

@@ -16,6 +16,7 @@ from .errors import SettingsError
 from .text import _
 
 KEY = "silverlining"
+FILE = "silverlining.yaml"
 PREFIX = "SILVERLINING_"
 
 
@@ -157,26 +158,27 @@ def load(
 ) -> Settings:
     """Merges the sources and checks every value. Raises SettingsError that names the wrong key's path and where it stands."""
     schema = dict(leaves(example[KEY]))
-    values = dict(schema)
+    values, places = dict(schema), dict[str, str]()
     for path, value in _from_file(file or {}, schema):
-        values[path] = _typed(path, value, schema[path], "silverlining.yaml")
+        values[path], places[path] = _typed(path, value, schema[path], FILE), f"{FILE}: {path}"
     known = {variable(path): path for path in schema}
     for name, text in (environment or {}).items():
         if name.startswith(PREFIX):
             if name not in known:
                 raise SettingsError(_("{name}: no such setting").format(name=name), _nearest(name, known))
-            values[known[name]] = _typed(known[name], _parsed(text, schema[known[name]]), schema[known[name]], name)
+            path = known[name]
+            values[path], places[path] = _typed(path, _parsed(text, schema[path]), schema[path], name), f"{name}: {path}"
     for path, text in (flags or {}).items():
         if path not in schema:
             raise SettingsError(_("--set {path}: no such setting").format(path=path), _nearest(path, schema))
-        values[path] = _typed(path, _parsed(text, schema[path]), schema[path], f"--set {path}")
-    _check_ranges(values)
+        values[path], places[path] = _typed(path, _parsed(text, schema[path]), schema[path], f"--set {path}"), f"--set {path}"
+    _check_ranges(values, places)
     settings: Settings = _build(Settings, values, "")
     return settings
 
 
 def _from_file(tree: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    where = "silverlining.yaml"
+    where = FILE
     if not isinstance(tree, Mapping) or set(tree) - {KEY}:
         wrong = ", ".join(sorted(map(str, set(tree) - {KEY}))) if isinstance(tree, Mapping) else _("no mapping")
         raise SettingsError(_("{where}: {wrong}: everything stands under one key, `silverlining:`").format(where=where, wrong=wrong))
@@ -250,9 +252,11 @@ def _typed(path: str, value: Any, example: Any, where: str) -> Any:
     return float(value) if kind is float else value
 
 
-def _check_ranges(values: Mapping[str, Any]) -> None:
+def _check_ranges(values: Mapping[str, Any], places: Mapping[str, str]) -> None:
+    """Raises SettingsError that names the path and where it was set: `places` has that of each setting that isn't the example's."""
+
     def refuse(path: str, why: str) -> None:
-        raise SettingsError(f"{path}: {why} ({values[path]!r})")
+        raise SettingsError(f"{places.get(path, path)}: {why} ({values[path]!r})")
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", values["stack"]):
         refuse("stack", _("only small letters, digits and dashes, at most 31"))
@@ -284,7 +288,7 @@ def _check_ranges(values: Mapping[str, Any]) -> None:
             try:
                 network = ipaddress.ip_network(values[path])
             except ValueError as error:
-                raise SettingsError(f"{path}: {error}") from None
+                raise SettingsError(f"{places.get(path, path)}: {error}") from None
             if network.version != 4 or network.prefixlen > 24:
                 refuse(path, _("must be an IPv4 network of at least a /24"))
             if path == "network.subnet" and network.prefixlen < WIDEST:

@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console.voice import Voice
 from ..host.host import ROOT, host_of
 from ..model.errors import Conflict, SilverliningError
 from ..model.observed import Observed, choose_subnet
-from ..model.settings import Settings, load
+from ..model.settings import Settings
 from ..model.stack import Code, Container, ImageRef, Stack, resolve, template_variables
 from ..model.text import _
 from ..model.topology import Topology
 
 if TYPE_CHECKING:
     from ..host.lock import Lock
-
-
-def read_settings(flags: Mapping[str, str], directory: Path = ROOT, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings from flags, environment, silverlining.yaml and the example. Raises SettingsError."""
-    import yaml
-
-    from ..model.errors import SettingsError
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    example = yaml.load((ROOT / "docs" / "silverlining.example.yaml").read_text(), loader)
-    path = directory / "silverlining.yaml"
-    try:
-        own = yaml.load(path.read_text(encoding="utf-8"), loader) if path.exists() else None
-    except yaml.YAMLError as error:
-        raise SettingsError(_yaml_words(error), _("docs/silverlining.example.yaml shows how it is written")) from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or _("it is not UTF-8 text")
-        raise SettingsError(_("silverlining.yaml can't be read: {why}").format(why=why), _("mend it, or move it away")) from None
-    return load(example, own or {}, environ, flags)
-
-
-def _yaml_words(error: Any) -> str:
-    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    return f"silverlining.yaml, line {mark.line + 1}: {problem}" if mark and problem else f"silverlining.yaml: {error}"
 
 
 class Desk:

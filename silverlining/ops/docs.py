@@ -26,9 +26,10 @@ from ..model.pretend import standing
 from ..model.recording import RecordedAct, Recording, Said, leaks, recorded, stale
 from ..model.stack import Code, ImageRef, Stack, count_of, resolve
 from ..model.text import _
-from .desk import Desk, read_settings
+from .desk import Desk
 from .picture import for_docs
 from .run import bring_about, known
+from .settings import read_settings
 
 DOCS = ROOT / "docs"
 RECORDED = DOCS / "recorded"

@@ -38,7 +38,8 @@ def operation(
     _refuse_fab(c, here)
     from ..console.voice import Voice, launched_as
     from ..model.errors import SilverliningError
-    from .desk import Desk, read_settings
+    from .desk import Desk
+    from .settings import read_settings
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows no arrows gets question marks, not a traceback

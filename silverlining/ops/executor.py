@@ -46,7 +46,7 @@ class Executor(FabricExecutor):  # type: ignore[misc]
         return {}
 
     def _at_once(self, tasks: tuple[Any, ...]) -> int:
-        from .desk import read_settings
+        from .settings import read_settings
 
         given = [text for task in tasks for text in task.as_kwargs.get("set") or []]
         return read_settings(pairs(given)).ssh.hosts_at_once

@@ -21,7 +21,8 @@ from ..model.observed import Observed, choose_subnet
 from ..model.settings import Settings
 from ..model.stack import Code, ImageRef, Stack, resolve
 from ..model.text import _
-from .desk import Desk, read_settings
+from .desk import Desk
+from .settings import read_settings
 
 ENDINGS = (".svg", ".mmd")
 

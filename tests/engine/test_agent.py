@@ -9,7 +9,8 @@ from silverlining.console.voice import Voice
 from silverlining.host.build import stamp
 from silverlining.host.contexts import File, host_files, pack
 from silverlining.host.host import ROOT
-from silverlining.ops.desk import Desk, read_settings
+from silverlining.ops.desk import Desk
+from silverlining.ops.settings import read_settings
 
 
 def test_the_agents_own_tests() -> None:

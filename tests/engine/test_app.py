@@ -7,7 +7,8 @@ from docker import APIClient
 from silverlining.console.voice import Voice
 from silverlining.host.contexts import SKIPPED_DIRECTORIES, pack, read
 from silverlining.host.host import ROOT
-from silverlining.ops.desk import Desk, read_settings
+from silverlining.ops.desk import Desk
+from silverlining.ops.settings import read_settings
 
 
 def test_the_applications_own_tests(engine: APIClient) -> None:

@@ -11,7 +11,8 @@ from invoke import Context
 from silverlining.console.voice import Voice
 from silverlining.host import compose
 from silverlining.ops.bench import bench, calls, throughput
-from silverlining.ops.desk import Desk, read_settings
+from silverlining.ops.desk import Desk
+from silverlining.ops.settings import read_settings
 
 from .course import LABEL, own_stack
 

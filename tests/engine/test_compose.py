@@ -17,7 +17,8 @@ FIND = """
 from invoke import Context
 from silverlining.console.voice import Voice
 from silverlining.host import compose
-from silverlining.ops.desk import Desk, read_settings
+from silverlining.ops.desk import Desk
+from silverlining.ops.settings import read_settings
 desk = Desk(Context(), read_settings({}), Voice(quiet=True))
 print(compose.find(desk.host, desk.store).prefix(desk.host.placed(compose.file_path())))
 """

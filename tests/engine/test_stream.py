@@ -13,7 +13,7 @@ from silverlining.host.images import ImageStore
 from silverlining.host.stream import Source, _containerd, stream
 from silverlining.model.errors import EngineError
 from silverlining.model.stack import template_variables
-from silverlining.ops.desk import read_settings
+from silverlining.ops.settings import read_settings
 
 from .course import ROOT, Course
 from .second import SecondEngine, needs_second_engine

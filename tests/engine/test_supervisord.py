@@ -11,7 +11,8 @@ from invoke import Context
 
 from silverlining.console.voice import Voice
 from silverlining.host.contexts import File, pack
-from silverlining.ops.desk import Desk, read_settings
+from silverlining.ops.desk import Desk
+from silverlining.ops.settings import read_settings
 
 from .course import until
 

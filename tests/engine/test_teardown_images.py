@@ -14,7 +14,8 @@ from invoke import Context
 
 from silverlining.console.voice import Voice
 from silverlining.model.images import FINGERPRINT_LABEL, IMAGE_LABEL
-from silverlining.ops.desk import Desk, read_settings
+from silverlining.ops.desk import Desk
+from silverlining.ops.settings import read_settings
 from silverlining.ops.teardown import teardown
 
 from .tiny import IMAGE, make_image

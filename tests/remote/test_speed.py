@@ -17,7 +17,8 @@ from silverlining.console.voice import Voice
 from silverlining.host.ssh.host import SshHost
 from silverlining.ops.bench.calls import LIGHT, Counting
 from silverlining.ops.converge import converge
-from silverlining.ops.desk import Desk, read_settings
+from silverlining.ops.desk import Desk
+from silverlining.ops.settings import read_settings
 from tests.engine.course import Course, own_stack
 
 from .course import RemoteCourse

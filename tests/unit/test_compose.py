@@ -23,7 +23,7 @@ from silverlining.model.service import Health
 from silverlining.model.stack import Code, ImageRef, Stack, resolve
 from silverlining.model.topology import Topology
 from silverlining.ops.compose import differences
-from silverlining.ops.desk import read_settings
+from silverlining.ops.settings import read_settings
 
 TOPOLOGY: Topology = steps.load("step09-compose").TOPOLOGY
 

@@ -8,7 +8,7 @@ import pytest
 from invoke import Context
 
 from silverlining.host.host import Host, _for_real
-from silverlining.ops.desk import read_settings
+from silverlining.ops.settings import read_settings
 
 
 def test_an_interrupt_before_the_command_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:

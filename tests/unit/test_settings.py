@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
@@ -9,7 +10,7 @@ import pytest
 
 from silverlining.model.errors import SettingsError
 from silverlining.model.settings import FREE_FORM, KEY, PREFIX, Settings, leaves, load, variable
-from silverlining.ops.desk import read_settings
+from silverlining.ops.settings import read_settings
 
 from .builders import EXAMPLE
 
@@ -222,6 +223,39 @@ def test_the_file_is_read_from_the_directory(tmp_path: Any) -> None:
     (tmp_path / "silverlining.yaml").write_text("silverlining: [\n")
     with pytest.raises(SettingsError, match=r"silverlining\.yaml"):
         read_settings({}, tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("silverlining.yaml", "silverlining:\n  stack: a\n  ports:\n    web: 1\n  stack: b\n", r"silverlining\.yaml, line 5: stack stands twice"),
+        ("silverlining.yaml", "silverlining:\n  ports: {web: 1, web: 2}\n", "line 2: web stands twice"),
+        ("silverlining.yml", "silverlining:\n  stack: a\n", r"(?s)silverlining\.yml is not read.*name it silverlining\.yaml"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(tmp_path: Any, name: str, text: str, words: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        read_settings({}, tmp_path, {})
+    assert re.search(words, f"{caught.value} {caught.value.hint}")
+
+
+def test_a_merge_key_of_yaml_is_no_key_that_stands_twice(tmp_path: Any) -> None:
+    (tmp_path / "silverlining.yaml").write_text("silverlining:\n  counts: {<<: {sentinel: 5, ping-app: 4}, ping-app: 2}\n")
+    assert read_settings({}, tmp_path, {}).counts == {"ping-app": 2, "redis-slave": 2, "sentinel": 5}
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"file": {KEY: {"ports": {"web": 0}}}}, "silverlining.yaml: ports.web: "),
+        ({"environment": {"SILVERLINING_PORTS_WEB": "0"}}, "SILVERLINING_PORTS_WEB: ports.web: "),
+        ({"flags": {"ports.web": "0"}}, "--set ports.web: "),
+    ],
+)
+def test_a_value_out_of_range_is_told_with_its_place(given: Any, place: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{place}must be between 1 and 65535"):
+        load(EXAMPLE, **given)
 
 
 @pytest.mark.parametrize("text", ["[a.example, b.example]", "['a.example', \"b.example\"]"])

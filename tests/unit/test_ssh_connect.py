@@ -17,7 +17,7 @@ from paramiko import PKey
 from silverlining.host.ssh.connect import CONNECT_TIMEOUT, open_connection, prepare, way
 from silverlining.host.ssh.host import SshHost
 from silverlining.model.errors import AccessRefused, HostKeyRefused, HostUnreachable, SilverliningError
-from silverlining.ops.desk import read_settings
+from silverlining.ops.settings import read_settings
 
 from .key_server import PASSWORD, USER, Server, new_key, write_key
 

@@ -20,7 +20,7 @@ from silverlining.host.host import PUBLIC, Host
 from silverlining.host.ssh.host import SshHost
 from silverlining.host.ssh.link import LinkLost
 from silverlining.model.errors import SilverliningError, TimedOut
-from silverlining.ops.desk import read_settings
+from silverlining.ops.settings import read_settings
 
 from .ssh_server import Program, SshServer, served
 

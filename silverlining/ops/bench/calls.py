@@ -10,7 +10,8 @@ from ...console.voice import Voice
 from ...model.errors import Unhealthy
 from ...model.text import _
 from ..converge import converge
-from ..desk import Desk, read_settings
+from ..desk import Desk
+from ..settings import read_settings
 from .turns import Us, flags_of
 
 COUNTS = (10, 50)

@@ -14,7 +14,8 @@ from ...host.helpers import run_helper
 from ...model.errors import Unhealthy
 from ...model.text import _
 from ..converge import converge
-from ..desk import Desk, read_settings
+from ..desk import Desk
+from ..settings import read_settings
 from .turns import Us, flags_of
 
 THREADS, CONNECTIONS, SECONDS = 2, 24, 8

@@ -18,7 +18,8 @@ from ...model import labels
 from ...model.errors import SilverliningError, Unhealthy
 from ...model.stack import Stack, container_name
 from ...model.text import _
-from ..desk import Desk, read_settings
+from ..desk import Desk
+from ..settings import read_settings
 
 # The peer's health checks and ours run every second, as Compose waits for the health status.
 COMMON = {"health.interval": "1"}

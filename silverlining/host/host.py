@@ -92,9 +92,9 @@ class Host:
     @cached_property
     def listeners(self) -> list[Listener]:
         """(address, port, program) of everything that listens on a TCP port of the host, as seen once."""
-        from .ports import parse_ss
+        from .ports import LISTENING, parse_listeners
 
-        return parse_ss(self.shell("ss -Hltnp").stdout)
+        return parse_listeners(self.shell(LISTENING).stdout)
 
     def shell(self, command: str, timeout: float = 60, unbroken: bool = False) -> Any:
         """Runs a command line in the host's shell; gives Invoke's Result. Programs that talk to Docker are told the engine.

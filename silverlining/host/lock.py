@@ -115,6 +115,15 @@ def busy(client: APIClient, held: Held) -> Busy:
     )
 
 
+def refuse_held(client: APIClient, stack: str) -> None:
+    """Raises Busy where somebody holds the stack's lock: said before long work that doesn't need it yet, such as getting images."""
+    begin = time.monotonic()
+    while (held := look(client, stack)) and held.running:
+        if time.monotonic() - begin > GRACE:
+            raise busy(client, held)
+        time.sleep(BEAT)
+
+
 class Lock:
     """A context manager that holds the stack's lock. Raises Busy where another does; never waits for it (see GRACE).
 

@@ -23,6 +23,7 @@ from ..model.images import registry_of
 from ..model.netfacts import sections
 from ..model.settings import Settings
 from ..model.text import _
+from .ports import LISTENING
 
 if TYPE_CHECKING:
     from .host import Host
@@ -47,7 +48,9 @@ OUTSIDE = (
 section loadable 'for m in ip_vs overlay bridge veth nf_tables; do modprobe -n -q $m && echo $m; done'
 section builtin 'grep -hoE "/(ip_vs|overlay|bridge|veth|nf_tables)[.]ko" /lib/modules/$(uname -r)/modules.builtin | tr -d / | cut -d . -f 1'
 section disk '{ df -Pk "$ROOT" || df -Pk /var/lib || df -Pk /; } | tail -n 1'
-section listen 'ss -Hltnp'
+section listen '"""
+    + LISTENING
+    + r"""'
 section programs 'for p in docker curl ss; do command -v $p >/dev/null && echo $p; done'
 section iptables 'iptables --version'
 section compose '{ docker compose version --short || docker-compose version --short; } | head -n 1'

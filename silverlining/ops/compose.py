@@ -26,7 +26,7 @@ from .compose_redis import role_to_anchor
 from .compose_swap import Swap
 from .converge import Outcome
 from .desk import Desk
-from .lock import lock
+from .lock import lock, refuse_held
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         Swap(desk, stack, seen, serving).run(dry=True)
         return Outcome(stack, seen, plan, dry=True)
     by_us.refuse_taken_ports(desk, Outcome(stack, seen, plan))
+    if missing:
+        refuse_held(desk)
     images = by_us.get_images(desk, topology)
     with lock(desk, images["tools"]) as held:
         stack, seen = _look(desk, topology, images)

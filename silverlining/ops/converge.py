@@ -28,7 +28,7 @@ from ..model.topology import Topology
 from .apply import Applier
 from .desk import Desk
 from .faults import explain
-from .lock import lock
+from .lock import lock, refuse_held
 
 SIDE_BY_SIDE = 24
 ROUNDS = 3
@@ -71,6 +71,8 @@ def converge(desk: Desk, topology: Topology) -> Outcome:
         await_serving(desk, first.stack)
         return first
     shown = _confirm(desk, first)
+    if missing:
+        refuse_held(desk)
     images = get_images(desk, topology)
     with lock(desk, images["tools"]) as held:
         outcome = _plan(desk, topology, images)

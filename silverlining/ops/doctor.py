@@ -11,7 +11,7 @@ from typing import Any
 
 from ..host import probes
 from ..host.bundle import open_bundle, refuse_foreign
-from ..host.ports import holder, parse_ss
+from ..host.ports import holder, parse_listeners
 from ..host.probes import PATIENCE, Asked
 from ..model import diagnosis as about
 from ..model import labels
@@ -150,7 +150,7 @@ class Patient:
         return answer
 
     def _ports(self, outside: Mapping[str, str]) -> None:
-        listeners = parse_ss(outside.get("listen", ""))
+        listeners = parse_listeners(outside.get("listen", ""))
         wanted = vars(self.desk.settings.ports)
         held: dict[int, Held] = {}
         for entry in Asked(self.client.containers).get_or(time.monotonic() + PATIENCE, []) if self.client else []:

@@ -32,6 +32,14 @@ def lock(desk: Desk, tools: ImageRef) -> Iterator[Lock]:
     yield desk.held
 
 
+def refuse_held(desk: Desk) -> None:
+    """Before images are got, which takes long: raises Busy where somebody else is at work already."""
+    from ..host import lock
+
+    if desk.held is None:
+        lock.refuse_held(desk.host.client, desk.settings.stack)
+
+
 @contextmanager
 def keeping(desk: Desk) -> Iterator[None]:
     """A lock that is taken inside is held to the end of the block: a lesson's proofs stop servers, and nobody should mend them meanwhile."""

@@ -98,6 +98,8 @@ def test_who_is_refused_is_told_by_whom(course: Course) -> None:
         text = course.fails(*QUICK, "--set", f"ports.web={course.base}")
         assert f"anna@laptop over SSH as deploy is working on the stack {course.stack} since 20" in text
         assert "fab -H web1 deploy-all" in text and f"docker rm -f {course.stack}-lock" in text
+        missing = course.fails(*QUICK, SILVERLINING_IMAGES_REFERENCES="upstream/nginx=127.0.0.1:1/none:1")
+        assert "anna@laptop" in missing and "named" not in missing, "told before an image is got"
         assert [one["outcome"] for one in trail(course)] == [*(one["outcome"] for one in before), "running"]
         assert re.search("anna@laptop over SSH as deploy .* running\n", course.run("audit"))
     assert ended(course, "done")["by"] == "anna@laptop"

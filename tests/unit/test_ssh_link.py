@@ -254,6 +254,29 @@ def test_what_a_program_is_given(link: Link, host: SshServer) -> None:
     assert (code, said.strip()) == (0, "300000")
 
 
+def test_a_port_where_sshd_forwards_none(link: Link, host: SshServer) -> None:
+    """A program there carries it, and ends with either side. That it is forbidden is asked once."""
+    host.programs["/dev/tcp"] = Program(real=True)
+    data = os.urandom(300_000)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with link.tcp("127.0.0.1", port) as sock, listener.accept()[0] as there:
+            for sender, reader in ((sock, there), (there, sock)):
+                threading.Thread(target=sender.sendall, args=(data,)).start()
+                with reader.makefile("rb") as file:
+                    assert file.read(len(data)) == data
+            there.close()
+            assert sock.recv(1) == b""
+        sock = link.tcp("127.0.0.1", port)
+        with listener.accept()[0] as there:
+            sock.close()
+            there.settimeout(10)
+            assert there.recv(1) == b""
+    with link.tcp("127.0.0.1", port) as sock:
+        assert sock.recv(1) == b"" and "refused" in sock.words()
+    assert dict(link.opened) == {"process": 3}
+
+
 @pytest.mark.parametrize("end", ("the host's", "ours"))
 def test_a_browser_that_stays_is_told_of_the_end(link: Link, host: SshServer, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     """Ctrl-C of `open` closes the connection under a client that keeps its own: it gets an end, and nobody a traceback."""

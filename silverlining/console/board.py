@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..model.errors import SilverliningError
+from ..model.text import _n
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from .voice import Voice
 
 EVERY = 5.0  # seconds between two lines about the same thing in a pipe
+BRIEF = 8  # lines of what is under way
+SHORTEST = 16  # columns that are left of a name
 
 
 class Board:
-    """Progress as plain lines: one when something is done, and for what is `slow` where it is meanwhile. Also the base of the live one."""
+    """Progress as plain lines: one when something is done, and where it is meanwhile if that is `slow` or takes long. The live one's base."""
 
     def __init__(self, voice: Voice, slow: bool = False) -> None:
         self.voice = voice
@@ -31,10 +34,11 @@ class Board:
         self._trouble: Exception | None = None
 
     def update(self, name: str, words: str) -> None:
-        """`name` is under way, and `words` say where it is."""
-        self.started.setdefault(name, time.monotonic())
-        if self.slow:
-            self._tell(name, words)
+        """`name` is under way, and `words` say where it is; what is not `slow` is said when it takes long all the same."""
+        begun = self.started.setdefault(name, time.monotonic())
+        if not self.slow:
+            self._told.setdefault(name, (begun, ""))
+        self._tell(name, words)
 
     def amount(self, name: str, words: str) -> None:
         """`name` is under way and `words` measure it: said on every board, since it may take minutes."""
@@ -102,14 +106,18 @@ class Board:
 
 
 class LiveBoard(Board):
-    """Progress on a terminal: what is under way is shown with its time and changes in place, what is done stays above."""
+    """Progress on a terminal: what is under way is shown with its time and changes in place, what is done stays above.
 
-    def __init__(self, voice: Voice) -> None:
+    With `brief` what is done is counted only: a page that doesn't scroll has no room for it.
+    """
+
+    def __init__(self, voice: Voice, brief: bool = False) -> None:
         super().__init__(voice)
         from rich.console import Console
         from rich.live import Live
 
         self.words: dict[str, str] = {}
+        self._brief, self._ready = brief, 0
         self._console = Console(file=voice.stream, no_color=not voice.colour, highlight=False)
         self._live = Live(get_renderable=self._lines, console=self._console, refresh_per_second=8, transient=True)
         self._live.start()
@@ -124,12 +132,33 @@ class LiveBoard(Board):
         from rich.text import Text
 
         now = time.monotonic()
-        shown = list(self.words.items())[: max(3, self._console.height - 3)]
-        return Text("\n".join(f"  … {name}: {words} ({now - self.started.get(name, now):.0f} s)"[: self._console.width - 1] for name, words in shown))
+        most = BRIEF if self._brief else max(3, self._console.height - 3)
+        lines = [self._line(name, words, now - self.started.get(name, now)) for name, words in list(self.words.items())[:most]]
+        if self._ready:
+            lines.append(f"  ✓ {self._count()}")
+        return Text("\n".join(lines))
+
+    def _line(self, name: str, words: str, seconds: float) -> str:
+        """In one line. Of a long name the beginning goes, and of long words the end: where something is says more than what it is called."""
+        room = self._console.width - len(f"  … :  ({seconds:.0f} s)") - 1
+        if len(name) + len(words) > room:
+            name = f"…{name[len(name) - max(SHORTEST, room - len(words)) + 1 :]}" if len(name) > max(SHORTEST, room - len(words)) else name
+            words = words[: max(0, room - len(name))]
+        return f"  … {name}: {words} ({seconds:.0f} s)"
+
+    def _count(self) -> str:
+        return _n("{count} is done", "{count} are done", self._ready)
 
     def update(self, name: str, words: str) -> None:
-        super().update(name, words)
+        self.started.setdefault(name, time.monotonic())
         self.words[name] = words
+
+    def done(self, name: str, words: str = "") -> None:
+        if self._brief:
+            self.dropped(name)
+            self._ready += 1
+        else:
+            super().done(name, words)
 
     def amount(self, name: str, words: str) -> None:
         self.update(name, words)
@@ -141,3 +170,5 @@ class LiveBoard(Board):
     def close(self) -> None:
         self.voice.above = None
         self._live.stop()
+        if self._ready:
+            self.voice.ok(self._count())

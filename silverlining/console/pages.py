@@ -37,15 +37,14 @@ class Step:
 
 
 def step_page(step: Step, before: str, after: str) -> str:
-    """A step's page. `before` and `after` name its neighbours ("" for none)."""
+    """A step's page. `before` and `after` name its neighbours ("" for none); `changes` come from the one before."""
     lesson, words = step.lesson, step.recording.words
     blocks = [_made_from(step.source, f"docs/recorded/{step.name}.json"), _way(before, after), f"# {step.heading}", lesson.summary]
     blocks += [_code([f"./invoke {step.name}"], "")]
-    if step.services:
-        alt = _("What stands after {step}: {services}").format(step=step.name, services=", ".join(step.services))
-        blocks.append(f"![{alt}](../pictures/{step.name}.svg)")
+    alt = _("What stands after {step}: {services}").format(step=step.name, services=", ".join(step.services) or _("nothing yet"))
+    blocks.append(f"![{alt}](../pictures/{step.name}.svg)")
     if step.changes:
-        blocks += _changes(step.changes)
+        blocks += _changes(step.changes, before)
     for number, (act, played) in enumerate(zip(lesson.acts, step.recording.acts, strict=True), 1):
         blocks += _act(number, act, played, words)
     if lesson.questions:
@@ -104,12 +103,10 @@ def _way(before: str, after: str) -> str:
     return " · ".join([*parts, *([f"[{after} →]({after}.md)"] if after else [])])
 
 
-def _changes(commands: Sequence[str]) -> list[str]:
+def _changes(commands: Sequence[str], before: str) -> list[str]:
     """What the step tells Docker, folded away."""
-    count = _n(
-        "What the step tells Docker, coming from the one before: {count} command",
-        "What the step tells Docker, coming from the one before: {count} commands",
-        len(commands),
+    count = _("What the step tells Docker, coming from {step}: {commands}").format(
+        step=before, commands=_n("{count} command", "{count} commands", len(commands))
     )
     note = _("A real run shows each image with its tag, a hash of what it is made from; `--dry` shows its plan and changes nothing.")
     return [f"<details>\n<summary>{html.escape(count, quote=False)}</summary>", note, _code([folded(c, WIDTH) for c in commands]), "</details>"]

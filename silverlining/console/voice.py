@@ -170,7 +170,7 @@ class Voice:
     @contextmanager
     def progress(self, slow: bool = False) -> Iterator[Board]:
         """Live lines, one for each thing that is under way; in a pipe a line when it is done, and for `slow` things where they are."""
-        board: Board = LiveBoard(self) if self.terminal and not self.quiet else Board(self, slow)
+        board: Board = LiveBoard(self, bool(self.brief)) if self.terminal and not self.quiet else Board(self, slow)
         try:
             yield board
         finally:

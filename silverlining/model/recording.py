@@ -43,13 +43,17 @@ class RecordedAct:
 
 @dataclass(frozen=True)
 class Recording:
-    """A lesson as it was played. `words` fill its placeholders; `changes` and `lesson` are seconds that the two parts of the step took."""
+    """A lesson as it was played. `words` fill its placeholders; `changes` and `lesson` are seconds that the two parts of the step took.
+
+    `texts` stand for what its proofs and checks, by name, could say then.
+    """
 
     step: str
     engine: str
     changes: float
     lesson: float
     words: Mapping[str, str]
+    texts: Mapping[str, str]
     acts: tuple[RecordedAct, ...]
 
     def data(self) -> dict[str, Any]:
@@ -88,8 +92,8 @@ def recorded(act: Act, lines: Iterable[str], look: str, heard: Iterable[Said]) -
     return RecordedAct(tuple(commands), tuple(p.name for p in act.proofs), tuple(c.name for c in act.checks), tuple(waiting))
 
 
-def stale(lesson: Lesson, recording: Recording) -> str:
-    """In what the recording is of another lesson than this one, in words; "" when it is of this one."""
+def stale(lesson: Lesson, recording: Recording, texts: Mapping[str, str]) -> str:
+    """In what the recording is of another lesson than this one, in words; "" when it is of this one. `texts` are today's."""
     if len(lesson.acts) != len(recording.acts):
         return _("{there} acts were recorded, there are {wanted} now").format(there=len(recording.acts), wanted=len(lesson.acts))
     for number, (act, old) in enumerate(zip(lesson.acts, recording.acts, strict=True), 1):
@@ -98,6 +102,8 @@ def stale(lesson: Lesson, recording: Recording) -> str:
         for name, now, then in zip((_("commands"), _("proofs"), _("checks")), facts, before, strict=True):
             if now != then:
                 return _("act {number} has other {what} now").format(number=number, what=name)
+    if others := [name for name, text in texts.items() if recording.texts.get(name) != text]:
+        return _("{names} may say something else now").format(names=", ".join(others))
     return ""
 
 

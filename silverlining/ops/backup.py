@@ -27,6 +27,7 @@ from .position import find
 
 KIND = "backup"
 ETCD = "etcd.json"
+TRIES = 3
 
 
 def backup(desk: Desk, file: str) -> None:
@@ -50,7 +51,7 @@ def backup(desk: Desk, file: str) -> None:
         return
     client = desk.host.client
     with tempfile.TemporaryFile() as rdb:
-        redis_copy.take(client, seen.master, rdb)
+        seen = _take(desk, seen, rdb)
         length = os.fstat(rdb.fileno()).st_size
         # A backup that nobody has opened is none: this also tells which number the snapshot has, while the master counts on.
         image = stack.of("redis-master")[0].image.reference
@@ -78,6 +79,23 @@ def backup(desk: Desk, file: str) -> None:
     if facts["etcd"]:
         words += _(", {keys} keys of etcd {version}").format(**facts["etcd"])
     desk.voice.ok(f"{words}; {size(path.stat().st_size)}")
+
+
+def _take(desk: Desk, seen: Observed, rdb: IO[bytes]) -> Observed:
+    """Takes the master's data, and gives the host as it stood then. Raises Unhealthy where the role moves each time."""
+    for _again in range(TRIES):
+        assert seen.master
+        redis_copy.take(desk.host.client, seen.master, rdb)
+        after = desk.observe()
+        if after.master == seen.master:
+            return after
+        # What it had was that of a node which is, or was about to be, a replica.
+        rdb.seek(0)
+        rdb.truncate()
+        if not after.master:
+            break
+        seen = after
+    raise Unhealthy(_("the Redis master has changed while its data was copied"), _("run the same command again when `invoke status` is quiet"))
 
 
 def _tar(rdb: IO[bytes], length: int, keys: bytes) -> Iterator[bytes]:

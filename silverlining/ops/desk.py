@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..console.keys import on_terminal
 from ..console.voice import Voice
 from ..host.host import ROOT, host_of
 from ..model.errors import Conflict, SilverliningError
@@ -68,7 +68,7 @@ class Desk:
         """Asks before `what` is done, unless --yes was given. Raises SilverliningError after a no, and where nobody can be asked."""
         if self.yes:
             return
-        if not (sys.stdin.isatty() and self.voice.terminal):
+        if not (on_terminal() and self.voice.terminal):
             raise SilverliningError(what, hint or _("add --yes to go on"))
         if not self.voice.ask(f"  {what}. {question or _('Go on?')}"):
             raise SilverliningError(_("nothing was changed"))

@@ -30,6 +30,7 @@ from .desk import Desk
 from .picture import for_docs
 from .run import bring_about, known
 from .settings import read_settings
+from .spoken import texts_of
 
 DOCS = ROOT / "docs"
 RECORDED = DOCS / "recorded"
@@ -81,9 +82,10 @@ def recording(name: str) -> Recording:
         found = Recording.of(json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise SilverliningError(_("docs/recorded/{step}.json can't be read: {error}").format(step=name, error=error), again) from None
-    if wrong := stale(steps.load(name).LESSON, found):
+    lesson = steps.load(name).LESSON
+    if wrong := stale(lesson, found, texts_of(lesson)):
         raise SilverliningError(_("the recording of {step} is old: {wrong}").format(step=name, wrong=wrong), again)
-    if missing := [word for word in _words_of(steps.load(name).LESSON) if word not in found.words]:
+    if missing := [word for word in _words_of(lesson) if word not in found.words]:
         raise SilverliningError(_("the recording of {step} has no {words}").format(step=name, words=", ".join(missing)), again)
     return found
 
@@ -165,7 +167,7 @@ def _record(desk: Desk, recorder: Recorder, name: str) -> Recording:
         acts.append(recorded(act, [fill(text, words) for text in act.commands], fill(act.look, words), _without_checkout(recorder.take())))
     used = {word: words[word] for word in _words_of(lesson)}
     times = (round(stood - began, 1), round(time.monotonic() - stood, 1))
-    return Recording(name, desk.host.engine.version, *times, used, tuple(acts))
+    return Recording(name, desk.host.engine.version, *times, used, texts_of(lesson), tuple(acts))
 
 
 def _without_checkout(said: tuple[Said, ...]) -> tuple[Said, ...]:

@@ -95,7 +95,9 @@ def _refuse_newer(desk: Desk, facts: Any, topology: Topology, seen: Observed) ->
     """Raises FileRefused where the backup was made by a newer Redis or etcd than stands here, or would."""
     here = _versions(desk, topology, seen, facts["etcd"] is not None)
     for program, name in (("redis", "Redis"), ("etcd", "etcd")):
-        theirs, ours = (facts[program] or {}).get("version", ""), here.get(program, "")
+        theirs, ours = (facts[program] or {}).get("version", ""), here.get(program)
+        if theirs and ours is not None and not _number(ours):
+            raise FileRefused(_("the backup was made by {name} {theirs}; which one stands here can't be told").format(name=name, theirs=theirs))
         if ours and _number(theirs) > _number(ours):
             raise FileRefused(
                 _("the backup was made by {name} {theirs}; {ours} stands here, which may not read it").format(name=name, theirs=theirs, ours=ours),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import Any
 
 import steps
 
+from ..console.keys import on_terminal
 from ..host.redis_facts import SENTINEL_MASTER, sentinel_view
 from ..model.actions import Plan, Remove, Replace
 from ..model.commands import commands, line
@@ -84,7 +84,7 @@ def confirm(desk: Desk, names: tuple[str, ...]) -> None:
     what = _("other settings or other code than when it was deployed: this would change more than counts ({names})").format(names=", ".join(names))
     if desk.dry or desk.yes:
         desk.voice.note(what)
-    elif desk.json or not (sys.stdin.isatty() and desk.voice.terminal):
+    elif desk.json or not (on_terminal() and desk.voice.terminal):
         raise SilverliningError(what, _("scale with the settings of the deploy, or deploy first (invoke deploy-all); --yes does both now"))
     elif not desk.voice.ask(f"  {what}. " + _("Go on?")):
         raise SilverliningError(_("nothing was changed"))

@@ -169,7 +169,7 @@ class Walk:
             self.screen.write()
         self.pages.changes(difference)
         if not difference.changes and self.screen.fits(1):
-            self.screen.write(self.screen.styled("  = " + _("the act has left everything as it was"), "dim"))
+            self.screen.write(self.screen.styled("  = " + _("the same containers, network, volumes, roles and keys as before the act"), "dim"))
         return True
 
     # ---- keys

@@ -7,7 +7,7 @@ import json
 from base64 import b64decode, b64encode
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -121,16 +121,47 @@ def test_a_broken_backup_is_refused(tmp_path: Path) -> None:
         ({"redis": "10.0.0", "etcd": "3.5.16"}, {"redis": "8.0.2"}, "made by Redis 10.0.0"),
         ({"redis": "8.0.9", "etcd": "3.5.99"}, {"redis": "8.0.2", "etcd": "3.5.16"}, ""),
         ({"redis": "7.0.1", "etcd": "3.6.1"}, {"redis": "8.0.2"}, ""),
+        ({"redis": "8.0.2"}, {"redis": ""}, "which one stands here can't be told"),
+        ({"redis": "8.0.2"}, {}, ""),  # a dry run that hasn't got the image
     ),
 )
 def test_a_newer_redis_or_etcd_is_refused(monkeypatch: pytest.MonkeyPatch, theirs: dict[str, str], ours: dict[str, str], refused: str) -> None:
     monkeypatch.setattr(restore, "_versions", lambda *words: ours)
-    facts = {name: {"version": version} for name, version in theirs.items()}
+    facts = {name: {"version": theirs[name]} if name in theirs else None for name in ("redis", "etcd")}
     if not refused:
         restore._refuse_newer(None, facts, STEP08, None)  # type: ignore[arg-type]
         return
     with pytest.raises(FileRefused, match=refused):
         restore._refuse_newer(None, facts, STEP08, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("masters", "taken", "trouble"),
+    [
+        (["a", "a"], ["a"], ""),
+        (["a", "b", "b"], ["a", "b"], ""),
+        (["a", ""], ["a"], "has changed while"),
+        (["a", "b", "a", "b"], ["a", "b", "a"], "has changed while"),
+    ],
+)
+def test_a_master_that_is_none_any_more_is_not_backed_up(monkeypatch: pytest.MonkeyPatch, masters: list[str], taken: list[str], trouble: str) -> None:
+    """A failover in between: what was copied may be of a node that was a replica by then, so it is taken anew from the master."""
+    asked, file = [], io.BytesIO()
+    hosts = [SimpleNamespace(master=name) for name in masters]
+
+    def take(_client: Any, master: str, rdb: io.BytesIO) -> None:
+        asked.append(master)
+        rdb.write(master.encode())
+
+    monkeypatch.setattr(redis_copy, "take", take)
+    coming: Any = iter(hosts[1:])
+    desk: Any = SimpleNamespace(host=SimpleNamespace(client=None), observe=lambda: next(coming))
+    if trouble:
+        with pytest.raises(Unhealthy, match=trouble):
+            backup._take(desk, cast(Any, hosts[0]), file)
+    else:
+        assert backup._take(desk, cast(Any, hosts[0]), file).master == taken[-1] and file.getvalue() == taken[-1].encode()
+    assert asked == taken
 
 
 def standing(*services: str, keys: dict[str, str] | None = None, master: bool = True, volumes: tuple[str, ...] = ()) -> Observed:

@@ -103,10 +103,52 @@ def test_what_is_quick_says_that_it_is_done_and_no_more(clock: Clock) -> None:
     stream = io.StringIO()
     with Voice(stream).progress() as board:
         board.update("run a", "starting")
-        clock.now += 20
+        clock.now += 4
         board.update("run a", "waiting")
         board.done("run a")
-    assert stream.getvalue().splitlines() == ["  ✓ run a  20.0 s"]
+    assert stream.getvalue().splitlines() == ["  ✓ run a  4.0 s"]
+
+
+def test_what_takes_long_is_told_although_it_is_quick_as_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that doesn't become healthy says so while it is waited for, each state once."""
+    monkeypatch.setattr(boards, "EVERY", 0.5)
+    stream = io.StringIO()
+    with Voice(stream).progress() as board:
+        board.update("run a", "starting")
+        board.update("run a", "waiting: unhealthy")
+        end = time.monotonic() + 10
+        while not stream.getvalue() and time.monotonic() < end:
+            time.sleep(0.02)
+        board.done("run a")
+    first, last = stream.getvalue().splitlines()
+    assert first == "  … run a: waiting: unhealthy" and last.startswith("  ✓ run a")
+
+
+@pytest.mark.parametrize("columns", (60, 80))
+def test_a_rate_is_seen_beside_a_long_name(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    name, words = "loading a-bundle-with-quite-a-long-name-2026-11.bundle", "38 %, 120 MB of 312 MB, 45 MB/s"
+    with Voice(Terminal()).progress() as live:
+        board: Any = live
+        board.update(name, words)
+        line = str(board._lines())
+    assert line.endswith(f".bundle: {words} (0 s)") and len(line) < columns
+
+
+def test_on_a_page_that_does_not_scroll_what_is_done_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    voice = Voice(terminal := Terminal())
+    voice.brief = "invoke step05-sentinel --dry"
+    with voice.progress() as live:
+        board: Any = live
+        for number in range(20):
+            board.update(f"run {number}", "starting")
+        assert len(str(board._lines()).splitlines()) == boards.BRIEF
+        for number in range(20):
+            board.done(f"run {number}")
+        assert str(board._lines()) == "  ✓ 20 are done"
+    assert terminal.getvalue().endswith("  ✓ 20 are done\n") and "✓ run 1" not in terminal.getvalue()
 
 
 @pytest.mark.parametrize("end", ("done", "failed", "dropped"))

@@ -19,7 +19,7 @@ from silverlining.console.recorder import Recorder
 from silverlining.model.errors import SilverliningError
 from silverlining.model.lesson import Act, Check, Lesson, Proof
 from silverlining.model.recording import Recording, Said, leaks, recorded, stale
-from silverlining.ops import docs
+from silverlining.ops import docs, spoken
 
 from .builders import ROOT
 
@@ -51,6 +51,9 @@ def test_a_page_has_all_that_it_should(step: str) -> None:
         assert all(f"\n$ {c.line.split()[0]} " in text for c in played.commands)
         assert all(line.strip() in text for c in played.commands for line in c.output.splitlines()), "what a command has said"
         assert all(line in text for said in played.said for line in said.text.splitlines() if said.kind != "command")
+    assert f"](../pictures/{step}.svg)" in text
+    assert lesson.since and all(f"| {one.then} | {one.now} | {one.why} |" in text for one in lesson.since)
+    assert lesson.questions and "## To think about\n" in text
     assert text.count("<summary>") == len(lesson.questions) + bool(docs.changes(step))
     assert text.count("<details>") == text.count("</details>") and text.count("```") % 2 == 0
     assert "{" + "url}" not in text
@@ -126,7 +129,7 @@ def test_what_an_act_says_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert (command.template, command.line) == ("echo {a}", "echo 1")
     assert command.output.splitlines()[24:27] == ["24", "… 21 lines …", "46"]
     assert act.said == (Said("command", "docker pause x"), Said("ok", "it holds"), Said("table", "a    b\n1    22\n333  4"))
-    made = Recording("step05-sentinel", "29.0", 1.0, 2.0, {"a": "1"}, (act,))
+    made = Recording("step05-sentinel", "29.0", 1.0, 2.0, {"a": "1"}, {"failover": "0f"}, (act,))
     assert Recording.of(json.loads(json.dumps(made.data()))) == made
 
 
@@ -147,11 +150,35 @@ def test_what_was_not_played_as_the_act_says_is_no_recording(capsys: pytest.Capt
     ),
 )
 def test_a_recording_of_another_lesson_is_stale(change: dict[str, Any], word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    made = Recording("step05-sentinel", "29.0", 1.0, 2.0, {}, (recorded(ACT, ["echo 1"], "Look at 1.", heard(capsys)),))
-    assert stale(LESSON, made) == ""
-    assert stale(replace(LESSON, acts=(replace(ACT, title="Other", text="Other."),)), made) == "", "texts are taken from the lesson as it is now"
-    assert word in stale(replace(LESSON, acts=(replace(ACT, **change),)), made)
-    assert "acts" in stale(replace(LESSON, acts=(ACT, ACT)), made)
+    made = Recording("step05-sentinel", "29.0", 1.0, 2.0, {}, {"failover": "0f"}, (recorded(ACT, ["echo 1"], "Look at 1.", heard(capsys)),))
+    now = {"failover": "0f"}
+    assert stale(LESSON, made, now) == ""
+    assert stale(replace(LESSON, acts=(replace(ACT, title="Other", text="Other."),)), made, now) == "", "texts are taken from the lesson as it is now"
+    assert word in stale(replace(LESSON, acts=(replace(ACT, **change),)), made, now)
+    assert "acts" in stale(replace(LESSON, acts=(ACT, ACT)), made, now)
+    assert "failover may say" in stale(LESSON, made, {"failover": "1f"})
+
+
+def test_a_hash_stands_for_what_a_function_may_say() -> None:
+    """For its words and commands, and not for how it works or is described."""
+
+    def one(name: str) -> str:
+        """What it does."""
+        return f"{name} is up" if name else "docker ps"
+
+    def same(other: str) -> str:
+        """Told in other words."""
+        if not other:
+            return "docker ps"
+        return f"{other} is up"
+
+    def another(name: str) -> str:
+        """What it does."""
+        return f"{name} runs" if name else "docker ps"
+
+    assert spoken._hash(one) == spoken._hash(same) != spoken._hash(another)
+    lesson = steps.load("step05-sentinel").LESSON
+    assert set(spoken.texts_of(lesson)) == {one.name for act in lesson.acts for one in (*act.proofs, *act.checks)}
 
 
 # ---- the task

@@ -49,9 +49,11 @@ def bench(desk: Desk, wanted: str, cold: bool) -> dict[str, Any]:
     figures |= lists(runs)
     result: dict[str, Any] = {"compose": compose.version, "runs": runs, "enough": runs >= FEWEST, "figures": figures}
     _tell_figures(desk, result)
-    result["engine_calls"] = count_calls(ours)
+    with desk.voice.progress(slow=True) as board:
+        result["engine_calls"] = count_calls(ours, lambda words: board.update(_("counting calls"), words))
     _tell(desk, _("Engine calls of a run without changes"), (_("with"), _("calls")), result["engine_calls"])
-    result["throughput"] = measure(ours, runs)
+    with desk.voice.progress(slow=True) as board:
+        result["throughput"] = measure(ours, runs, lambda words: board.update(_("requests through HAProxy"), words))
     _tell_throughput(desk, result["throughput"], runs)
     if cold:
         result["cold"] = build_all(desk)

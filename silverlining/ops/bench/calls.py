@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import steps
@@ -19,12 +20,16 @@ COUNTS = (10, 50)
 LIGHT = {"health.interval": "60", "app.workers": "1", "app.cpus": "0.5", "deadline": "600"}
 
 
-def count_calls(ours: Desk) -> dict[str, int]:
-    """Engine calls by number of app containers, as counted on a stack that stands. Raises Unhealthy if the second run changes something."""
+def count_calls(ours: Desk, tell: Callable[[str], object]) -> dict[str, int]:
+    """Engine calls by number of app containers, as counted on a stack that stands. Raises Unhealthy if the second run changes something.
+
+    `tell` hears where it is.
+    """
     found: dict[str, int] = {}
     try:
         for count in COUNTS:
-            found[_("{count} app containers").format(count=count)] = _calls_of(ours, count)
+            tell(name := _("{count} app containers").format(count=count))
+            found[name] = _calls_of(ours, count)
     finally:
         Us(ours).clear()
     return found

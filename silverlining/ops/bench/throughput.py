@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,15 +50,16 @@ def read(text: str) -> Load:
     return Load(float(rate[1]), float(p99[1]) * scale, failed + (int(others[1]) if others else 0))
 
 
-def measure(ours: Desk, runs: int) -> dict[str, dict[str, float]]:
-    """Medians of `runs` turns with either's settings. The two take turns. Raises what a converge raises."""
+def measure(ours: Desk, runs: int, tell: Callable[[str], object]) -> dict[str, dict[str, float]]:
+    """Medians of `runs` turns with either's settings. The two take turns, and `tell` hears which. Raises what a converge raises."""
     image = ours.store.resolve((IMAGE,))[IMAGE].reference
     processors = int(ours.host.client.info()["NCPU"])
     flags = {_("ours"): {}, _("the article's settings"): article(processors)}
     seen: dict[str, list[Load]] = {name: [] for name in flags}
     try:
-        for _turn in range(runs):
+        for turn in range(runs):
             for name, own in flags.items():
+                tell(_("turn {number} of {runs}: {name}").format(number=turn + 1, runs=runs, name=name))
                 seen[name].append(_turn_of(ours, image, own))
     finally:
         Us(ours).clear()

@@ -58,10 +58,17 @@ def test_only_the_web_port_is_open_to_others(course: RemoteCourse) -> None:
 
 
 def test_again_there_is_nothing_to_do(course: RemoteCourse) -> None:
-    """The second run changes nothing, whoever asks: root, a member of the group docker, or a sudo user."""
+    """The second run changes nothing, whoever asks: root, a member of the group docker, or a sudo user. Each logs in once."""
     for one in (course, course.as_user("deployer"), course.as_user("admin2")):
+        before = logins(course.host)
         one.must_stand_still("deploy-all")
+        assert logins(course.host) == before + 1
     assert way(course.as_user("deployer")) == f"{course.host.address}: the socket forwarded by SSH"
+
+
+def logins(host: RemoteHost) -> int:
+    """How often somebody has logged in there."""
+    return int(host.exec("grep", "--count", "Accepted publickey", "/var/log/sshd.log"))
 
 
 def way(course: RemoteCourse) -> str:
@@ -79,7 +86,12 @@ def test_a_dry_run_and_status_as_here(course: RemoteCourse) -> None:
 
 def test_a_port_of_the_hosts_own_is_carried_here(course: RemoteCourse) -> None:
     """`open netdata` prints an address that answers here as long as it runs; Ctrl-C ends it well."""
-    opened = course.as_user("deployer").spawn("open", "netdata")
+    must_open_netdata(course.as_user("deployer"))
+
+
+def must_open_netdata(course: RemoteCourse) -> None:
+    """Its page is to be had here, as long as `open` runs."""
+    opened = course.spawn("open", "netdata")
     opened.expect(r"http://localhost:(\d+)/", timeout=60)
     port = int(opened.match[1])
     with urlopen(f"http://localhost:{port}/api/v1/info", timeout=10) as answer:
@@ -137,6 +149,17 @@ def test_where_sshd_forwards_no_socket(course: RemoteCourse) -> None:
         course.client.remove_container(name, force=True)
         course.as_user("deployer").run("deploy-all", "--yes")
         course.as_user("admin2").must_be_green()
+
+
+def test_where_sshd_forwards_nothing_at_all(course: RemoteCourse) -> None:
+    """Ports of the host's loopback are reached as well: for the checks, and for whoever opens one."""
+    with course.host.sshd("DisableForwarding yes"):
+        one = course.as_user("deployer")
+        assert "dial-stdio" in one.must_stand_still("deploy-all")
+        one.must_be_green()
+        must_open_netdata(one)
+    until(lambda: not course.host.sessions(), "no connection stands")
+    assert "/dev/tcp" not in course.host.exec("ps", "ax", "-o", "args")
 
 
 def test_a_sudo_user_who_gives_a_password(course: RemoteCourse) -> None:
@@ -201,4 +224,5 @@ def files(host: RemoteHost) -> str:
     places = ("/tmp", "/var/tmp", "/root", "/home", "/run/user", "/dev/shm")
     known = (".ssh/*", ".sudo_as_admin_successful", "runc-process*")  # of the tests, of sudo, and of a health check that is under way
     line = " ".join(f"! -path '*/{name}'" for name in known)
-    return host.exec("sh", "-c", f"find {' '.join(places)} -mindepth 1 -newer /etc/ssh/ssh_host_ed25519_key ! -type d {line} 2>/dev/null || true")
+    ours = r"\( ! -type d -o -name 'silverlining-*' -o -name 'tmp.*' \)"
+    return host.exec("sh", "-c", f"find {' '.join(places)} -mindepth 1 -newer /etc/ssh/ssh_host_ed25519_key {ours} {line} 2>/dev/null || true")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from .course import RemoteCourse
 from .hosts import RemoteHost
+from .ssh_home import make_key
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -105,11 +107,24 @@ def test_a_gateway_whose_key_has_changed(known: RemoteHost, inner: RemoteHost) -
     assert "at the gateway to inner" in said and "the key of web1" in said and "has changed" in said
 
 
-def test_wrong_users_keys_and_places(known: RemoteHost, inner: RemoteHost) -> None:
+def test_another_port(known: RemoteHost) -> None:
+    """The host's key is asked for again there; the setting accepts it as the flag does."""
+    with known.sshd("Port 22", "Port 2222"):
+        assert "is not known here" in status(known, target="deployer@web1:2222", code=1)
+        assert "was new and is now in" in status(known, "--set", "ssh.accept_new_host_key=true", target="deployer@web1:2222")
+        status(known, target="deployer@web1:2222")
+
+
+def test_wrong_users_keys_and_places(known: RemoteHost, inner: RemoteHost, tmp_path: Path) -> None:
     said = status(known, target="nobody-there@web1", code=1)
     assert "doesn't let nobody-there in" in said and "id_ed25519" in said and "publickey" in said
     assert "refuses connections to port 2222" in status(known, target="web1:2222", code=1)
     assert "no address is known by this name" in status(known, target="web1.invalid", code=1)
+    other, _line = make_key(tmp_path / "other")
+    known.home.add("stranger", known.address, known.host_keys(), IdentityFile=str(other))
+    said = status(known, target="stranger", code=1)
+    known.home.forget("stranger")
+    assert "doesn't let root in" in said and str(other) in said
     assert "can't be read: No such file" in status(known, options=("-i", "/no/such/key"), target="nobody-there@web1", code=1)
     with known.sshd("AllowTcpForwarding no"):
         said = status(inner, code=1)

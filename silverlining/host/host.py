@@ -26,15 +26,6 @@ ROOT = Path(__file__).parents[2]
 LOOPBACK, PUBLIC = "127.0.0.1", ""
 
 
-def host_of(context: Any, settings: Settings) -> Host:
-    """The host that a task works on: this machine for Invoke's Context, the other one for Fabric's Connection."""
-    if any(kind.__module__.partition(".")[0] == "fabric" for kind in type(context).__mro__):
-        from .ssh.host import SshHost
-
-        return SshHost(context, settings)
-    return Host(context, settings)
-
-
 def borrowed_curl(tools: str) -> str:
     """A line of shell for a host without curl: it is taken from our image, in the host's network."""
     return f'command -v curl >/dev/null || curl() {{ docker run --rm --network host --entrypoint curl {shlex.quote(tools)} "$@"; }}'

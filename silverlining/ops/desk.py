@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..console.keys import on_terminal
 from ..console.voice import Voice
-from ..host.host import ROOT, host_of
+from ..host.host import ROOT, Host
 from ..model.errors import Conflict, SilverliningError
 from ..model.observed import Observed, choose_subnet
 from ..model.settings import Settings
@@ -20,6 +20,15 @@ from ..model.topology import Topology
 
 if TYPE_CHECKING:
     from ..host.lock import Lock
+
+
+def host_of(context: Any, settings: Settings) -> Host:
+    """The host that a task works on: this machine for Invoke's Context, the other one for Fabric's Connection."""
+    if any(kind.__module__.partition(".")[0] == "fabric" for kind in type(context).__mro__):
+        from ..host.ssh.host import SshHost
+
+        return SshHost(context, settings)
+    return Host(context, settings)
 
 
 class Desk:

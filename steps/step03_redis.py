@@ -27,7 +27,6 @@ DJANGO = BARE_DJANGO.but(
     command=("python3", "manage.py", "runserver", "0.0.0.0:8000"),
     environment=(
         ("PYTHONUNBUFFERED", "1"),
-        ("DJANGO_DEBUG", "1"),
         ("ALLOWED_HOSTS", "{allowed_hosts}"),
         ("REDIS_HOST", "db"),
         ("REDIS_DEADLINE", "{redis_deadline}"),

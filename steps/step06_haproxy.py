@@ -46,7 +46,7 @@ LESSON = Lesson(
         Act(
             _("Statistics"),
             _("What HAProxy knows of its servers, as a page on this host's loopback only."),
-            ("curl -sS -o /dev/null -w '%{{http_code}} %{{url_effective}}\\n' http://127.0.0.1:{port_stats}/stats",),
+            ("curl -fsS -o /dev/null -w '%{{http_code}} %{{url_effective}}\\n' http://127.0.0.1:{port_stats}/stats",),
             _("Open http://127.0.0.1:{port_stats}/stats in a browser."),
         ),
     ),

@@ -172,7 +172,7 @@ def haproxy(scene: Scene) -> Result:
     if not answer.ok:
         return Result("haproxy", False, _("HAProxy's statistics"), answer.text, f"docker logs {scene.first('haproxy').name}")
     states = scene.servers()
-    wrong = _by_port(scene, "stats", "/healthz")
+    wrong = _by_port(scene, "stats", "/stats")
     ok = all(states.get(server) == state for server, state in wanted.items()) and not wrong
     seen = [*(f"{s} {state}" for s, state in sorted(states.items())), *wrong]
     return Result("haproxy", ok, ", ".join(f"{s} UP" for s in wanted), ", ".join(seen), _again(scene, _("mends it")))

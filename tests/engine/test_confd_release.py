@@ -27,9 +27,9 @@ PROGRAM = b"#!/bin/sh\necho confd 0.41.1 of the test\n"
 class Settings:
     """The settings that images need."""
 
-    def __init__(self, url: str, sha256: str = "") -> None:
+    def __init__(self, url: str, sha256: str = "", binary: str = "") -> None:
         self.stack = "sl-release"
-        self.images = ImageSettings("", {}, "", url, sha256)
+        self.images = ImageSettings("", {}, binary, url, sha256)
         self.build = BuildSettings("", "", "", "")
 
 
@@ -89,6 +89,13 @@ def got(engine: APIClient, settings: Settings) -> tuple[str, bytes, list[str]]:
     finally:
         engine.remove_container(holder)
         engine.remove_image(image.reference, force=True)
+
+
+def test_a_binary_that_the_user_names_comes_first(engine: APIClient, served: tuple[str, str], tmp_path: Path) -> None:
+    binary = tmp_path / "my-confd"
+    binary.write_bytes(PROGRAM)
+    binary.chmod(0o755)
+    assert got(engine, Settings(f"{served[0]}/good/{ARCHIVE}", binary=str(binary))) == ("binary", PROGRAM, [])
 
 
 @pytest.mark.parametrize("pinned", [False, True], ids=["checksums.txt", "setting"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -257,6 +258,64 @@ def test_a_confd_that_is_killed_comes_back(course: Course) -> None:
     assert course.snapshot() == before
 
 
+@contextmanager
+def slow_client(port: int) -> Iterator[list[str]]:
+    """A client whose requests take longer than a reload: half of one is sent, and the rest a second later. Gives the status lines that it got."""
+    answers: list[str] = []
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as connection, connection.makefile("rb") as reader:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+                over.wait(1)
+                connection.sendall(b"Connection: close\r\n\r\n")
+                answers.append(reader.readline().decode().strip())
+
+    threads = [threading.Thread(target=work, daemon=True) for _number in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(35)
+
+
+def test_a_reload_loses_no_connection(course: Course, ground: Ground) -> None:
+    """Keys come and go under quick clients and under slow ones that are in the midst of a request: each is answered."""
+    with ground.at("step08-netdata"):
+        before = course.snapshot()
+        with course.load(beat=0.005) as load, slow_client(course.ports["web"]) as answers:
+            for _round in range(20):
+                with a_key_more(course):
+                    course.ask(course.name("etcd"), "etcdctl", "del", "/app/servers/app9")
+        print(f"40 reloads, {len(load.hits)} quick requests, {len(answers)} slow ones, longest silence {load.gap():.2f} s")
+        load.must_be_whole()
+        assert len(load.hits) > 1000 and len(answers) > 20 and set(answers) == {"HTTP/1.1 200 OK"}
+        assert course.snapshot() == before
+
+
+def test_a_list_that_haproxy_would_not_take_changes_nothing(course: Course, ground: Ground) -> None:
+    """Its own check refuses the new file before that replaces the good one; the next good key is followed again."""
+    file, wrong = "/usr/local/etc/haproxy/haproxy.cfg", "nowhere:port"
+
+    def refused() -> bool:
+        return wrong.encode() in course.client.logs(course.name("haproxy"), tail=40)
+
+    with ground.at("step08-netdata"):
+        before = course.ask(course.name("haproxy"), "cat", file)
+        course.ask(course.name("etcd"), "etcdctl", "put", "/app/servers/app9", wrong)
+        until(refused, "the check's words in confd's log", 20)
+        assert course.ask(course.name("haproxy"), "cat", file) == before
+        number = course.hit()
+        assert course.hit() == number + 1
+        with a_key_more(course):
+            course.ask(course.name("etcd"), "etcdctl", "del", "/app/servers/app9")
+        course.must_be_green()
+
+
 def test_credentials_are_made_once_and_travel_in_no_command_line(course: Course, ground: Ground) -> None:
     """A replica that starts anew takes the password from the volume, and nothing that can be read from outside tells it."""
 
@@ -300,3 +359,12 @@ def test_confd_watches_etcd(course: Course, ground: Ground) -> None:
         confd = supervisorctl(course, "pid", "balancer:confd")
         words = course.ask(course.name("haproxy"), "cat", f"/proc/{confd}/cmdline").split("\0")
         assert "--watch" in words and not any(word.startswith(("--interval", "-interval")) for word in words)
+
+
+def test_a_link_leads_to_what_has_been_recreated(course: Course, ground: Ground) -> None:
+    """The app linked to Redis as `db` runs on, finds the new container by that name, and the number goes on."""
+    with ground.at("step03-redis"):
+        number, before = course.hit(), course.ids()
+        course.client.remove_container(course.name("redis-master"), force=True)
+        course.run("step03-redis", "--yes")
+        assert course.changed(before) == {course.name("redis-master")} and course.hit() == number + 1

@@ -21,6 +21,7 @@ HOMES = {
     "restarts-gunicorn": "app",
     "access-log": "app",
     "replicated": "redis",
+    "behind": "redis",
     "failover": "redis",
     "vip-spreads": "lvs",
     "only-macs-change": "lvs",

@@ -83,23 +83,25 @@ def only_macs_change(scene: Scene, service: str) -> None:
     assert pair
     place, first, second = pair
     scene.voice.table((_("seen at"), _("packet")), [(director, first), (place, second)])
-    scene.voice.ok(_("addresses and ports are the same; only the MAC addresses differ"))
+    scene.voice.ok(_("addresses, ports and sequence number are the same; only the MAC addresses differ"))
 
 
-PACKET = re.compile(r"^(?P<source>[0-9a-f:]{17}) > (?P<target>[0-9a-f:]{17}),.*?(?P<ends>\d+\.\d+\.\d+\.\d+\.\d+ > \d+\.\d+\.\d+\.\d+\.\d+):")
+ENDS = r"\d+\.\d+\.\d+\.\d+\.\d+ > \d+\.\d+\.\d+\.\d+\.\d+"
+# Addresses, ports, flags and the absolute sequence number are those of one packet, or of the same sent again.
+PACKET = re.compile(rf"^(?P<source>[0-9a-f:]{{17}}) > (?P<target>[0-9a-f:]{{17}}),.*?(?P<packet>{ENDS}: Flags \[\S+\], seq \d+\S*)$")
 
 
 def _same_packet(seen: dict[str, list[str]], director: str, reals: list[str]) -> tuple[str, str, str] | None:
-    """(real server, line at the director, line there) of one request that both saw with other MAC addresses."""
+    """(real server, line at the director, line there) of one packet that the director got, and sent on with its own MAC address as the source."""
     at_director: dict[str, tuple[re.Match[str], str]] = {}
     for line in seen[director]:
         # A packet passes the director twice; the first time it comes from the client.
         if match := PACKET.match(line):
-            at_director.setdefault(match["ends"], (match, line))
+            at_director.setdefault(match["packet"], (match, line))
     for place in reals:
         for line in seen[place]:
             match = PACKET.match(line)
-            other = at_director.get(match["ends"]) if match else None
-            if match and other and other[0]["target"] != match["target"]:
+            other = at_director.get(match["packet"]) if match else None
+            if match and other and match["source"] == other[0]["target"] != match["target"]:
                 return place, other[1], line
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from itertools import pairwise
 
@@ -20,6 +21,46 @@ def replicated(scene: Scene, service: str) -> None:
 
         scene.until(copied, _("{number} on {name}").format(number=number, name=name), 5)
         scene.voice.ok(f"{name}: count = {number}")
+
+
+def behind(scene: Scene, service: str) -> None:
+    """While the replicas stand still a hit is answered all the same, and only the master has it: what would be lost with that."""
+    seen = scene.observe(again=True)
+    replicas = sorted(name for name, node in seen.redis.items() if name != seen.master and node.role == "slave")
+    claim(seen.master and replicas, _("no Redis master with replicas found"), _("invoke status"))
+    paused: list[str] = []
+    try:
+        for name in replicas:
+            scene.voice.command(f"docker pause {name}")
+            scene.client.pause(name)
+            paused.append(name)
+        reply = scene.hit(timeout=30)
+        claim(reply.status == 200, _("a hit failed: {status} {text}").format(status=reply.status, text=reply.text[:200]))
+        number, missing = reply.text.strip(), _bytes_behind(scene.demand(seen.master, "redis-ask", "info", "replication"))
+        claim(missing > 0, _("the replicas have everything although they stand still"))
+        scene.voice.ok(
+            _("answered {number}, and the replicas lack {count} bytes: were the master lost now, {number} would be given once more").format(
+                number=number, count=missing
+            )
+        )
+    finally:
+        for name in paused:
+            scene.voice.command(f"docker unpause {name}")
+            scene.client.unpause(name)
+    for name in replicas:
+
+        def caught_up(node: str = name) -> bool:
+            return scene.ask(node, "redis-ask", "get", "count").text == number
+
+        scene.until(caught_up, _("{number} on {name}").format(number=number, name=name), 15)
+        scene.voice.ok(f"{name}: count = {number}")
+
+
+def _bytes_behind(text: str) -> int:
+    """How many bytes of its stream the master (its INFO replication) has not heard of from the replica that has most of them."""
+    own = re.search(r"master_repl_offset:(\d+)", text)
+    known = [int(offset) for offset in re.findall(r"slave\d+:.*?offset=(\d+)", text)]
+    return int(own[1]) - max(known) if own and known else 0
 
 
 def failover(scene: Scene, service: str) -> None:

@@ -186,8 +186,9 @@ def test_an_image_that_cannot_be_had_on_any_rung(course: Course, tmp_path: Path)
     copy = Course(course.client, "sl-fail", 8200, 20, copy_checkout(tmp_path / "copy"))
     dockerfile = copy.checkout / "builds/upstream/nginx/Dockerfile"
     dockerfile.write_text(dockerfile.read_text() + "RUN echo here it breaks && exit 3\n")
-    references = {entry["RepoTags"][0] for entry in course.client.images() if (entry["RepoTags"] or [""])[0].startswith("nginx:")}
-    assert not references, "with the official image here, nothing is built"
+    # A registry that nobody runs, on a machine that reaches the official one as well.
+    catalogue = copy.checkout / "silverlining/model/images.py"
+    catalogue.write_text(catalogue.read_text().replace('"nginx:1.26"', '"127.0.0.1:1/nginx:1.26"'))
     mirror = {"SILVERLINING_IMAGES_MIRROR": "127.0.0.1:1/library"}
     text = refused(copy, "step01-nginx", says=("image upstream/nginx", "  mirror ", "  official ", "failing step", "here it breaks"), **mirror)
     assert text.index("  mirror ") < text.index("  official ") < text.index("failing step")

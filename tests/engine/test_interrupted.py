@@ -14,6 +14,8 @@ import pytest
 from docker import APIClient
 from docker.errors import NotFound
 
+from tests.remote.images import store
+
 from .course import Course, Run, copy_checkout, own_stack, until
 from .load import get
 from .second import SecondEngine, needs_second_engine
@@ -165,9 +167,9 @@ def test_two_stacks_side_by_side(course: Course) -> None:
 @needs_second_engine
 def test_no_space_on_the_docker_host(course: Course, tmp_path: Path) -> None:
     """On a second engine with a small disk."""
-    images = [planned for planned in ("silverlining/upstream-nginx", "silverlining/tools") if course.client.images(planned)]
-    tags = [course.client.images(name)[0]["RepoTags"][0] for name in images]
-    assert len(tags) == 2
+    names = ("upstream/nginx", "tools")
+    found = store(course.client).resolve(names)
+    tags = [found[name].reference for name in names]
     second = SecondEngine(course, tmp_path, "600m")
     try:
         second.start()

@@ -143,5 +143,6 @@ def _say_sentinels_words(scene: Scene, since: float) -> None:
     name, lines = scene.until(told, _("+switch-master in a Sentinel's log"), 10)
     scene.voice.command(f"docker logs {name}")
     scene.voice.output("\n".join(lines))
-    scene.voice.command(f"docker exec {scene.first('sentinel').name} redis-ask -p 26379 info sentinel")
-    scene.voice.output(scene.demand(scene.first("sentinel").name, "redis-ask", "-p", "26379", "info", "sentinel").splitlines()[-1])
+    # The one that has switched: another may hear of it a moment later.
+    scene.voice.command(f"docker exec {name} redis-ask -p 26379 info sentinel")
+    scene.voice.output(scene.demand(name, "redis-ask", "-p", "26379", "info", "sentinel").splitlines()[-1])

@@ -6,12 +6,11 @@ import atexit
 import inspect
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from invoke import Exit, ParseError, Task, task
@@ -39,6 +38,7 @@ def operation(
     from ..console.voice import Voice, launched_as
     from ..model.errors import SilverliningError
     from .desk import Desk
+    from .interrupt import interruptible
     from .settings import read_settings
 
     for stream in (sys.stdout, sys.stderr):
@@ -48,7 +48,7 @@ def operation(
     if hasattr(c, "original_host"):
         voice.program = f"{launched_as('fab')} -H {_target(c)}"
     try:
-        with _ended_as_by_ctrl_c():
+        with interruptible():
             settings = read_settings(pairs(set or []))
             desk = Desk(c, settings, voice, dry=dry or bool(c.config.run.dry), yes=yes, play=play, quick=quick, json=json)
             try:
@@ -82,21 +82,6 @@ def message(text: str, program: str = "") -> str:
     voice = Voice(sys.stderr)
     voice.program = program or voice.program
     return "\n" + voice.error(text)
-
-
-@contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """SIGTERM and a terminal that goes away end a run as Ctrl-C does: what a proof has paused is put back."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def tidy_invoke(known: Callable[[], list[str]]) -> None:

@@ -22,7 +22,7 @@ from docker import APIClient
 from docker.errors import NotFound
 from docker.types import IPAMConfig, IPAMPool
 
-from .course import ROOT, Course, copy_checkout
+from .course import ROOT, Course, copy_checkout, until
 from .tiny import IMAGE, make_image
 
 FABRIC = [sys.executable, "-m", "fabric"]
@@ -278,13 +278,42 @@ def test_fab_with_a_host_never_works_on_this_machine(course: Course, task: tuple
     (("--list", ""), ("--list", "1"), ("status", ""), ("status --json", "1"), ("check --json", ""), ("--dry step01-nginx", "1")),
 )
 def test_a_closed_pipe_is_no_error(course: Course, words: str, unbuffered: str) -> None:
+    must_end_well(course, words, unbuffered)
+
+
+def test_what_nobody_reads_is_done_to_its_end(course: Course) -> None:
+    """A run that changes something, and its lesson."""
+    must_end_well(course, "step01-nginx --yes", "")
+    course.must_be_at("step01-nginx")
+    must_end_well(course, "walkthrough --no-wait --yes --start step02-django --end step02-django", "1")
+    course.must_be_at("step02-django")
+    must_end_well(course, "teardown --yes", "")
+    assert not course.ids()
+
+
+def must_end_well(course: Course, words: str, unbuffered: str) -> None:
+    """With an output that nobody reads any more."""
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "invoke", *words.split()]
     environment = course.environment(PYTHONUNBUFFERED=unbuffered)
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=200, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_browser_opens_where_there_is_one(course: Course, tmp_path: Path) -> None:
+    """The one that the person has named; without a terminal the address is only printed."""
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" >{opened}.new && mv {opened}.new {opened}\n')
+    browser.chmod(0o755)
+    course.run("step01-nginx", "--yes", "--quick")
+    address = f"http://localhost:{course.ports['web']}/"
+    assert address in course.run("open", "nginx", BROWSER=str(browser)) and not opened.exists()
+    assert Terminal(course, "open", "nginx", BROWSER=str(browser)).end() == 0
+    until(opened.exists, "the browser", 20)
+    assert opened.read_text().strip() == address
+    course.run("teardown", "--yes")
 
 
 class Terminal:
@@ -334,6 +363,9 @@ def test_it_asks_on_a_terminal_and_only_there(course: Course) -> None:
     settings = {"SILVERLINING_HEALTH_INTERVAL": "1"}
     refused(course, "step01-nginx", says=("takes away what serves", "django-1", "--yes"), **settings)
     refused(course, "teardown", says=("teardown removes", "--yes"), **settings)
+    closed = ["sh", "-c", 'exec "$0" -m invoke teardown <&-', sys.executable]
+    done = subprocess.run(closed, cwd=ROOT, env=course.environment(**settings), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "--yes" in done.stderr and "Traceback" not in done.stderr, done.stderr
     before = course.snapshot()
     for task, keys in (("step01-nginx", (b"n\n", b"\x03")), ("teardown", (b"\n", b"\x04"))):
         for key in keys:

@@ -108,8 +108,10 @@ def test_a_gateway_whose_key_has_changed(known: RemoteHost, inner: RemoteHost) -
 
 
 def test_another_port(known: RemoteHost) -> None:
-    """The host's key is asked for again there; the setting accepts it as the flag does."""
+    """A key that is known of the host counts there too, as for `ssh`; where none is, the setting accepts one as the flag does."""
     with known.sshd("Port 22", "Port 2222"):
+        status(known, target="deployer@web1:2222")
+        known.home.known_as(known.alias, [])
         assert "is not known here" in status(known, target="deployer@web1:2222", code=1)
         assert "was new and is now in" in status(known, "--set", "ssh.accept_new_host_key=true", target="deployer@web1:2222")
         status(known, target="deployer@web1:2222")

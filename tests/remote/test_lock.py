@@ -92,7 +92,7 @@ def test_a_holder_that_falls_silent(course: RemoteCourse) -> None:
     run.send_signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
-        refused = course.as_user("deployer").fails(*QUICK)
+        refused = course.as_user("deployer").fails(*QUICK, "--set", "health.interval=9")
         assert re.search(rf"is working on the stack sl-remote since 20.*\(process {run.pid}: fab -H ", refused), refused
         until(lambda: look(course.client, course.stack) is None, "the lock is free", SILENCE + 8)
         assert time.monotonic() - began > SILENCE / 2

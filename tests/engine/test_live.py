@@ -288,12 +288,12 @@ def test_a_reload_loses_no_connection(course: Course, ground: Ground) -> None:
     with ground.at("step08-netdata"):
         before = course.snapshot()
         with course.load(beat=0.005) as load, slow_client(course.ports["web"]) as answers:
-            for _round in range(20):
+            for _round in range(10):
                 with a_key_more(course):
                     course.ask(course.name("etcd"), "etcdctl", "del", "/app/servers/app9")
-        print(f"40 reloads, {len(load.hits)} quick requests, {len(answers)} slow ones, longest silence {load.gap():.2f} s")
+        print(f"20 reloads, {len(load.hits)} quick requests, {len(answers)} slow ones, longest silence {load.gap():.2f} s")
         load.must_be_whole()
-        assert len(load.hits) > 1000 and len(answers) > 20 and set(answers) == {"HTTP/1.1 200 OK"}
+        assert len(load.hits) > 500 and len(answers) > 20 and set(answers) == {"HTTP/1.1 200 OK"}
         assert course.snapshot() == before
 
 

@@ -370,6 +370,6 @@ def test_a_link_leads_to_what_has_been_recreated(course: Course, ground: Ground)
     with ground.at("step03-redis"):
         number, (app, redis) = course.hit(), identities()
         course.client.remove_container(course.name("redis-master"), force=True)
-        course.run("step03-redis", "--yes")
+        course.run("step03-redis", "--yes", "--quick")
         now = identities()
         assert now[0] == app and now[1] != redis and course.hit() == number + 1

@@ -93,7 +93,7 @@ def test_a_holder_that_falls_silent(course: RemoteCourse) -> None:
     try:
         began = time.monotonic()
         refused = course.as_user("deployer").fails(*QUICK, "--set", "health.interval=9")
-        assert re.search(rf"is working on the stack sl-remote since 20.*\(process {run.pid}: fab -H ", refused), refused
+        assert re.search(rf"is working on the stack sl-remote since 20.*\(process {run.pid}: fab(ric)? -H ", refused), refused
         until(lambda: look(course.client, course.stack) is None, "the lock is free", SILENCE + 8)
         assert time.monotonic() - began > SILENCE / 2
         ended(course, run, "lost")

@@ -140,11 +140,12 @@ class LiveBoard(Board):
 
     def _line(self, name: str, words: str, seconds: float) -> str:
         """In one line. Of a long name the beginning goes, and of long words the end: where something is says more than what it is called."""
-        room = self._console.width - len(f"  … :  ({seconds:.0f} s)") - 1
-        if len(name) + len(words) > room:
-            name = f"…{name[len(name) - max(SHORTEST, room - len(words)) + 1 :]}" if len(name) > max(SHORTEST, room - len(words)) else name
-            words = words[: max(0, room - len(name))]
-        return f"  … {name}: {words} ({seconds:.0f} s)"
+        time_taken = f" ({seconds:.0f} s)"
+        room = self._console.width - 1 - len("  … : ") - len(time_taken)
+        most = max(SHORTEST, room - len(words))
+        if len(name) > most:
+            name = f"…{name[1 - most :]}"
+        return f"  … {name}: {words[: max(0, room - len(name))]}{time_taken}"[: self._console.width - 1]
 
     def _count(self) -> str:
         return _n("{count} is done", "{count} are done", self._ready)

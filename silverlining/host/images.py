@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.amounts import pace
 from ..model.errors import SettingsError
 from ..model.images import BUILT, BUILT_FOR_LABEL, FINGERPRINT_LABEL, IMAGE_LABEL, IMAGES, SOURCE_LABEL, Image, closure, mirrored, split_reference
+from ..model.labels import STACK
 from ..model.text import _, _n
 from .build import BuildFailed
 from .bundle import Entry, NotTaken, load, open_bundle
@@ -242,21 +244,27 @@ class ImageStore:
 
     def earlier(self) -> dict[str, Mapping[str, Any]]:
         """The builds of ours that this checkout, with its settings, doesn't use: tag → the engine's entry, as it listed them last."""
-        current = {self.tag(name): self._catalogue[name].repository for name in self._catalogue}
-        repositories = set(current.values())
+        current: dict[str, str] = {}
+        for name, image in self._catalogue.items():
+            with suppress(ContextError):  # a file of another step is being edited: nothing is said of its images
+                current[image.repository] = self.tag(name)
         tags = {tag: entry for entry in self.listed() for tag in owned(entry)}
-        return {tag: entry for tag, entry in tags.items() if tag not in current and split_reference(tag)[0] in repositories}
+        return {tag: entry for tag, entry in tags.items() if current.get(split_reference(tag)[0], tag) != tag}
 
     def superseded(self, replaced: Collection[str], containers: Iterable[Mapping[str, Any]], now: float) -> list[str]:
         """The tags of `earlier` builds that none of `containers` (running or not) uses and that are this stack's to remove.
 
         These are those that its containers used before (`replaced`), and those that were built for it more than LEFT_OVER seconds before
-        `now`: of a run that was killed, or what an image has only copied from. Until then another run may be about to use them.
+        `now`: of a run that was killed, or what an image has only copied from. Until then another run may be about to use them; and where
+        another stack stands, it may need them for its next steps.
         """
+        containers = tuple(containers)
         used = {container["ImageID"] for container in containers}
+        alone = all((container.get("Labels") or {}).get(STACK, self._stack) == self._stack for container in containers)
 
         def left_over(entry: Mapping[str, Any]) -> bool:
-            return (entry.get("Labels") or {}).get(BUILT_FOR_LABEL) == self._stack and entry["Created"] < now - LEFT_OVER
+            ours = (entry.get("Labels") or {}).get(BUILT_FOR_LABEL) == self._stack
+            return alone and ours and entry["Created"] < now - LEFT_OVER
 
         return [tag for tag, entry in self.earlier().items() if entry["Id"] not in used and (tag in replaced or left_over(entry))]
 

@@ -12,7 +12,7 @@ Listener = tuple[str, int, str]
 EVERYWHERE = ("0.0.0.0", "*", "[::]", "::", "")
 # The engine's own program, one for each published port; and what stands for a program that we may not see.
 PROXY = "docker-proxy"
-NAMELESS = _("a program of another user")
+NAMELESS = _("a program whose name can't be seen from here")
 # A small host has no `ss` (the package iproute2): the kernel tells the ports, but not who listens.
 LISTENING = "ss -Hltnp 2>/dev/null || cat /proc/net/tcp /proc/net/tcp6"
 LISTENS = "0A"  # TCP_LISTEN, of linux/include/net/tcp_states.h
@@ -43,6 +43,6 @@ def parse_listeners(text: str) -> list[Listener]:
 
 
 def _unpacked(packed: str) -> str:
-    """An address of /proc/net/tcp: 32 bits at a time, each in the order of the machine (proc(5); little-endian on all that Docker runs on)."""
-    octets = b"".join(bytes.fromhex(packed[at : at + 8])[::-1] for at in range(0, len(packed), 8))
-    return str(ipaddress.ip_address(octets))
+    """An address of /proc/net/tcp: 32 bits at a time, each in the order of the machine (proc(5)); little-endian on amd64 and arm64."""
+    address = ipaddress.ip_address(b"".join(bytes.fromhex(packed[at : at + 8])[::-1] for at in range(0, len(packed), 8)))
+    return str(getattr(address, "ipv4_mapped", None) or address)

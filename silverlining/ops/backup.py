@@ -85,17 +85,28 @@ def _take(desk: Desk, seen: Observed, rdb: IO[bytes]) -> Observed:
     """Takes the master's data, and gives the host as it stood then. Raises Unhealthy where the role moves each time."""
     for _again in range(TRIES):
         assert seen.master
-        redis_copy.take(desk.host.client, seen.master, rdb)
+        trouble: Unhealthy | None = None
+        try:
+            redis_copy.take(desk.host.client, seen.master, rdb)
+        except Unhealthy as error:
+            trouble = error
         after = desk.observe()
+        if not after.master:  # it may only have been slow to answer
+            after = desk.observe()
+        if trouble and after.master in ("", seen.master):
+            raise trouble
         if after.master == seen.master:
             return after
+        if not after.master:
+            break
         # What it had was that of a node which is, or was about to be, a replica.
         rdb.seek(0)
         rdb.truncate()
-        if not after.master:
-            break
         seen = after
-    raise Unhealthy(_("the Redis master has changed while its data was copied"), _("run the same command again when `invoke status` is quiet"))
+    raise Unhealthy(
+        _("the Redis master has changed, or answers no more, since its data was copied"),
+        _("run the same command again when `invoke status` is quiet"),
+    )
 
 
 def _tar(rdb: IO[bytes], length: int, keys: bytes) -> Iterator[bytes]:

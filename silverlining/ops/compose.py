@@ -57,6 +57,8 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         return Outcome(stack, seen, Plan(()), dry=desk.dry)
     plan = Plan((ComposeUp(stack.name, work),))
     refuse_conflicts(stack, seen)
+    if missing and not desk.dry:
+        refuse_held(desk)
     if not _can_begin(stack, seen):
         # Whatever stands, our own planner leads from there to the same services; Compose takes them over one after another.
         before = by_us.converge(desk, _before(topology))
@@ -73,8 +75,6 @@ def compose_up(desk: Desk, topology: Topology) -> Outcome:
         Swap(desk, stack, seen, serving).run(dry=True)
         return Outcome(stack, seen, plan, dry=True)
     by_us.refuse_taken_ports(desk, Outcome(stack, seen, plan))
-    if missing:
-        refuse_held(desk)
     images = by_us.get_images(desk, topology)
     with lock(desk, images["tools"]) as held:
         stack, seen = _look(desk, topology, images)

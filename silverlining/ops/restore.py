@@ -97,7 +97,10 @@ def _refuse_newer(desk: Desk, facts: Any, topology: Topology, seen: Observed) ->
     for program, name in (("redis", "Redis"), ("etcd", "etcd")):
         theirs, ours = (facts[program] or {}).get("version", ""), here.get(program)
         if theirs and ours is not None and not _number(ours):
-            raise FileRefused(_("the backup was made by {name} {theirs}; which one stands here can't be told").format(name=name, theirs=theirs))
+            raise FileRefused(
+                _("the backup was made by {name} {theirs}; which one stands here can't be told").format(name=name, theirs=theirs),
+                _("`invoke images` shows which image it is from"),
+            )
         if ours and _number(theirs) > _number(ours):
             raise FileRefused(
                 _("the backup was made by {name} {theirs}; {ours} stands here, which may not read it").format(name=name, theirs=theirs, ours=ours),

@@ -13,6 +13,7 @@ from silverlining.host.climb import Progress
 from silverlining.host.images import LEFT_OVER, BuildFailed, ImageUnavailable
 from silverlining.host.pull import PullFailed, Registries
 from silverlining.model.images import BUILT_FOR_LABEL, FINGERPRINT_LABEL, IMAGE_LABEL, SOURCE_LABEL
+from silverlining.model.labels import STACK
 
 from .image_doubles import NO_HOST, NOW, UNKNOWN, Engine, Settings, Shell, project, store
 
@@ -216,6 +217,8 @@ def test_superseded_builds_are_ours_older_and_unused(root: Path) -> None:
     assert images.superseded(replaced, containers, NOW + LEFT_OVER) == [old, parent]
     assert images.superseded(replaced, containers, NOW + LEFT_OVER + 1) == [old, parent, left]
     assert images.superseded((), containers, NOW + LEFT_OVER + 1) == [left]
+    neighbour = {"ImageID": "sha256:x", "Labels": {STACK: "other"}}
+    assert images.superseded(replaced, [*containers, neighbour], NOW + LEFT_OVER + 1) == [old, parent]
     engine.in_use.add(parent)
     assert images.prune([old, parent]) == [old]
     assert current.reference in engine.local

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
-from silverlining.ops.interrupt import interruptible
+from silverlining.ops.interrupt import AGAIN, interruptible
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -22,14 +25,22 @@ class Finalized:
         signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_while_something_is_finalized() -> None:
+@pytest.mark.parametrize("waits", [lambda: time.sleep(20), lambda: threading.Event().wait(20), lambda: os.read(os.pipe()[0], 1)])
+def test_ctrl_c_while_something_is_finalized(waits: Callable[[], object]) -> None:
+    """What waits for long afterwards is ended by it."""
     with pytest.raises(KeyboardInterrupt), interruptible():
         thing = Finalized()
         del thing
         assert Finalized.gone
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            time.sleep(0.01)
+        waits()
+
+
+def test_ctrl_c_in_the_last_moment() -> None:
+    """It belongs to the block, and doesn't come behind it."""
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        thing = Finalized()
+        del thing
+    time.sleep(3 * AGAIN)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -108,9 +108,10 @@ class Link:
         return self._socket("unix", self._open("direct-streamlocal@openssh.com", request, path))
 
     def tcp(self, host: str, port: int) -> ChannelSocket:
-        """A connection to a TCP port as the host sees it. Doesn't count against sshd's MaxSessions. Raises Refused or LinkLost.
+        """A connection to a TCP port as the host sees it, forwarded by sshd; doesn't count against its MaxSessions. Raises Refused or LinkLost.
 
-        Where sshd forbids that (AllowTcpForwarding, DisableForwarding, PermitOpen), a program there carries it, which is a session.
+        Where sshd forbids that (AllowTcpForwarding, DisableForwarding, PermitOpen), a program there carries it. That is a session, ends as a
+        whole when one side has ended its own half, and just ends where nobody listens.
         """
         if not self._no_tcp:
             try:

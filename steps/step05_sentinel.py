@@ -59,7 +59,7 @@ LESSON = Lesson(
                 " old word lives on in its answers (slave0, slaves=2) and in the article's name for this service, redis-slave."
             ),
             ("docker exec {redis_master} redis-ask info replication",),
-            _("Each replica with its offset: how many bytes of the master's stream it has. The master answers before anybody has a copy."),
+            _("Each replica with its offset: how many bytes of the master's stream it has. The master answers before anybody has confirmed a copy."),
             proofs=(Proof("replicated"), Proof("behind")),
             checks=(Check("containers"), Check("redis"), Check("sentinels"), Check("apps"), Check("serves")),
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 
 from ...model.text import _
@@ -24,36 +25,43 @@ def replicated(scene: Scene, service: str) -> None:
 
 
 def behind(scene: Scene, service: str) -> None:
-    """While the replicas stand still a hit is answered all the same, and only the master has it: what would be lost with that."""
+    """While the replicas stand still a hit is answered all the same: what nobody has confirmed would be lost with the master."""
     seen = scene.observe(again=True)
     replicas = sorted(name for name, node in seen.redis.items() if name != seen.master and node.role == "slave")
     claim(seen.master and replicas, _("no Redis master with replicas found"), _("invoke status"))
-    paused: list[str] = []
-    try:
+    with ExitStack() as stopped:
         for name in replicas:
             scene.voice.command(f"docker pause {name}")
+            stopped.callback(_go_on, scene, name)
             scene.client.pause(name)
-            paused.append(name)
         reply = scene.hit(timeout=30)
-        claim(reply.status == 200, _("a hit failed: {status} {text}").format(status=reply.status, text=reply.text[:200]))
-        number, missing = reply.text.strip(), _bytes_behind(scene.demand(seen.master, "redis-ask", "info", "replication"))
-        claim(missing > 0, _("the replicas have everything although they stand still"))
+        text = reply.text.strip()
+        claim(reply.status == 200 and text.isdigit(), _("a hit failed: {status} {text}").format(status=reply.status, text=text[:200]))
+        number, missing = int(text), _bytes_behind(scene.demand(seen.master, "redis-ask", "info", "replication"))
+        claim(missing > 0, _("the replicas have confirmed everything although they stand still"))
         scene.voice.ok(
-            _("answered {number}, and the replicas lack {count} bytes: were the master lost now, {number} would be given once more").format(
+            _("answered {number}, and no replica has confirmed it: of {count} bytes the master doesn't know whether they have come").format(
                 number=number, count=missing
             )
         )
-    finally:
-        for name in paused:
-            scene.voice.command(f"docker unpause {name}")
-            scene.client.unpause(name)
+        scene.voice.ok(_("lost before they come, the master would take {number} with it, and the next one would give it again").format(number=number))
     for name in replicas:
 
         def caught_up(node: str = name) -> bool:
-            return scene.ask(node, "redis-ask", "get", "count").text == number
+            there = scene.ask(node, "redis-ask", "get", "count").text
+            return there.isdigit() and int(there) >= number  # somebody else may hit meanwhile
 
         scene.until(caught_up, _("{number} on {name}").format(number=number, name=name), 15)
-        scene.voice.ok(f"{name}: count = {number}")
+        scene.voice.ok(_("{name} has {number}").format(name=name, number=number))
+
+
+def _go_on(scene: Scene, name: str) -> None:
+    """Lets a container go on, if it stands still."""
+    from docker.errors import APIError
+
+    with suppress(APIError):
+        scene.client.unpause(name)
+    scene.voice.command(f"docker unpause {name}")
 
 
 def _bytes_behind(text: str) -> int:

@@ -20,6 +20,7 @@ from .endpoint import Endpoint, find
 
 if TYPE_CHECKING:
     from docker import APIClient
+    from requests import Session
 
     from .ssh.link import Link
 
@@ -134,6 +135,17 @@ def _text(number: tuple[int, int]) -> str:
     return "{}.{}".format(*number)
 
 
+def keep_own_ca(session: Session) -> None:
+    """Makes a session trust the CA that it was given, and no other: requests prefers REQUESTS_CA_BUNDLE of the environment (its issue 3829),
+    which people behind a proxy that inspects TLS have set."""
+    merge = session.merge_environment_settings
+
+    def own(*words: Any, **named: Any) -> Any:
+        return {**merge(*words, **named), "verify": session.verify}
+
+    session.merge_environment_settings = own  # type: ignore[method-assign,assignment]
+
+
 def _client(endpoint: Endpoint) -> APIClient:
     # docker-py imports paramiko for ssh:// addresses, which are refused here: 0.1 s for nothing.
     sys.modules.setdefault("docker.transport.sshconn", None)  # type: ignore[arg-type]
@@ -157,6 +169,8 @@ def _client(endpoint: Endpoint) -> APIClient:
             _("{address} ({origin}): {error}").format(address=endpoint.address, origin=endpoint.origin, error=error),
             _("TLS needs ca.pem, cert.pem and key.pem in {folder}").format(folder=folder) if folder else _("correct the address"),
         ) from None
+    if endpoint.tls:
+        keep_own_ca(client)
     if not endpoint.socket:
         for scheme in ("http://", "https://"):
             client.mount(scheme, HTTPAdapter(pool_maxsize=POOL))

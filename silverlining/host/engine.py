@@ -143,7 +143,7 @@ def keep_own_ca(session: Session) -> None:
     def own(*words: Any, **named: Any) -> Any:
         return {**merge(*words, **named), "verify": session.verify}
 
-    session.merge_environment_settings = own  # type: ignore[method-assign,assignment]
+    session.merge_environment_settings = own  # type: ignore[method-assign]
 
 
 def _client(endpoint: Endpoint) -> APIClient:

@@ -169,7 +169,10 @@ class Voice:
 
     @contextmanager
     def progress(self, slow: bool = False) -> Iterator[Board]:
-        """Live lines, one for each thing that is under way; in a pipe a line when it is done, and for `slow` things where they are."""
+        """Live lines, one for each thing that is under way; in a pipe a line when it is done, and where it is meanwhile (see Board).
+
+        Where `brief` is set, what is done is only counted on a terminal.
+        """
         board: Board = LiveBoard(self, bool(self.brief)) if self.terminal and not self.quiet else Board(self, slow)
         try:
             yield board

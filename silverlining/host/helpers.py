@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from ..model import labels
 from ..model.errors import Unhealthy
-from ..model.logs import NANO, nanoseconds
+from ..model.logs import NANO
 from ..model.text import _
+from .clock import engine_time
 
 
 def run_helper(
@@ -66,7 +67,7 @@ def sweep(client: Any, stack: str, age: float = 60) -> None:
     left = [c for c in client.containers(all=True, filters={"label": marks, "status": ["created", "exited"]}) if c["Labels"][labels.HELPER] != "lock"]
     if not left:
         return
-    now = nanoseconds(client.info()["SystemTime"]) // NANO
+    now = engine_time(client) // NANO
     for entry in left:
         if now - entry["Created"] > age:
             with suppress(APIError):  # its own run removes it this very moment

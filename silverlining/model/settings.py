@@ -159,29 +159,32 @@ def load(
     """Merges the sources and checks every value. Raises SettingsError that names the wrong key's path and where it stands."""
     schema = dict(leaves(example[KEY]))
     values, places = dict(schema), dict[str, str]()
+
+    def put(path: str, value: Any, where: str, place: str) -> None:
+        values[path], places[path] = _typed(path, value, schema[path], where), place
+
     for path, value in _from_file(file or {}, schema):
-        values[path], places[path] = _typed(path, value, schema[path], FILE), f"{FILE}: {path}"
+        put(path, value, FILE, f"{FILE}: {path}")
     known = {variable(path): path for path in schema}
     for name, text in (environment or {}).items():
         if name.startswith(PREFIX):
             if name not in known:
                 raise SettingsError(_("{name}: no such setting").format(name=name), _nearest(name, known))
             path = known[name]
-            values[path], places[path] = _typed(path, _parsed(text, schema[path]), schema[path], name), f"{name}: {path}"
+            put(path, _parsed(text, schema[path]), name, f"{name}: {path}")
     for path, text in (flags or {}).items():
         if path not in schema:
             raise SettingsError(_("--set {path}: no such setting").format(path=path), _nearest(path, schema))
-        values[path], places[path] = _typed(path, _parsed(text, schema[path]), schema[path], f"--set {path}"), f"--set {path}"
+        put(path, _parsed(text, schema[path]), f"--set {path}", f"--set {path}")
     _check_ranges(values, places)
     settings: Settings = _build(Settings, values, "")
     return settings
 
 
 def _from_file(tree: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    where = FILE
     if not isinstance(tree, Mapping) or set(tree) - {KEY}:
         wrong = ", ".join(sorted(map(str, set(tree) - {KEY}))) if isinstance(tree, Mapping) else _("no mapping")
-        raise SettingsError(_("{where}: {wrong}: everything stands under one key, `silverlining:`").format(where=where, wrong=wrong))
+        raise SettingsError(_("{where}: {wrong}: everything stands under one key, `silverlining:`").format(where=FILE, wrong=wrong))
     groups = {path.rsplit(".", n)[0] for path in schema for n in range(1, path.count(".") + 1)}
 
     def walk(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
@@ -190,11 +193,11 @@ def _from_file(tree: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[t
             if path in schema:
                 yield path, value
             elif path not in groups:
-                raise SettingsError(f"{where}: {KEY}.{path}: " + _("no such setting"), _nearest(path, schema))
+                raise SettingsError(f"{FILE}: {KEY}.{path}: " + _("no such setting"), _nearest(path, schema))
             elif value is None:
                 continue  # a group whose settings are all commented out
             elif not isinstance(value, Mapping):
-                raise SettingsError(f"{where}: {KEY}.{path}: " + _("holds further settings, not {value!r}").format(value=value))
+                raise SettingsError(f"{FILE}: {KEY}.{path}: " + _("holds further settings, not {value!r}").format(value=value))
             else:
                 yield from walk(value, f"{path}.")
 
@@ -202,7 +205,7 @@ def _from_file(tree: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[t
     if top is None:
         return
     if not isinstance(top, Mapping):
-        raise SettingsError(f"{where}: {KEY}: " + _("holds further settings, not {value!r}").format(value=top))
+        raise SettingsError(f"{FILE}: {KEY}: " + _("holds further settings, not {value!r}").format(value=top))
     yield from walk(top, "")
 
 

@@ -83,6 +83,10 @@ def backup(desk: Desk, file: str) -> None:
 
 def _take(desk: Desk, seen: Observed, rdb: IO[bytes]) -> Observed:
     """Takes the master's data, and gives the host as it stood then. Raises Unhealthy where the role moves each time."""
+    changed = Unhealthy(
+        _("the Redis master has changed, or answers no more, since its data was copied"),
+        _("run the same command again when `invoke status` is quiet"),
+    )
     for _again in range(TRIES):
         assert seen.master
         trouble: Unhealthy | None = None
@@ -93,20 +97,15 @@ def _take(desk: Desk, seen: Observed, rdb: IO[bytes]) -> Observed:
         after = desk.observe()
         if not after.master:  # it may only have been slow to answer
             after = desk.observe()
-        if trouble and after.master in ("", seen.master):
-            raise trouble
-        if after.master == seen.master:
+        if after.master == seen.master and not trouble:
             return after
-        if not after.master:
-            break
+        if after.master in ("", seen.master):
+            raise trouble or changed
         # What it had was that of a node which is, or was about to be, a replica.
         rdb.seek(0)
         rdb.truncate()
         seen = after
-    raise Unhealthy(
-        _("the Redis master has changed, or answers no more, since its data was copied"),
-        _("run the same command again when `invoke status` is quiet"),
-    )
+    raise changed
 
 
 def _tar(rdb: IO[bytes], length: int, keys: bytes) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..host.clock import engine_time
 from ..host.exec import STOP
 from ..model.actions import Action, Plan
 from ..model.audit import tally
@@ -17,7 +18,7 @@ from ..model.brief import brief
 from ..model.commands import commands, line, title
 from ..model.entry import address_of, entry_of
 from ..model.errors import SilverliningError, Unhealthy
-from ..model.logs import NANO, nanoseconds
+from ..model.logs import NANO
 from ..model.observed import Observed
 from ..model.plan import plan as make_plan
 from ..model.plan import port_flag, withdrawn
@@ -311,8 +312,6 @@ def prune(desk: Desk, before: Observed) -> None:
     for reference in {c.image for c in before.containers}:
         with suppress(APIError):
             replaced.update(tag for layer in client.history(reference) for tag in layer.get("Tags") or [])
-    # By the engine's own clock, which has dated its images.
-    now = nanoseconds(client.info()["SystemTime"]) / NANO
-    gone = store.prune(store.superseded(replaced, client.containers(all=True), now))
+    gone = store.prune(store.superseded(replaced, client.containers(all=True), engine_time(client) / NANO))
     if gone:
         desk.voice.note(_("superseded builds removed: {names}").format(names=", ".join(gone)))

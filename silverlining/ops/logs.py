@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from ..console.columns import Columns
+from ..host.clock import engine_time
 from ..model import labels, logs
 from ..model.errors import EngineError
 from ..model.logs import NANO, Assembler, Line, Merger
@@ -43,7 +44,7 @@ def show_logs(desk: Desk, services: Iterable[str], *, follow: bool = False, sinc
     client = desk.host.client
     names = [name.strip() for text in services for name in text.split(",") if name.strip()]
     last = logs.tail(tail, everything=bool(since))
-    now = logs.nanoseconds(client.info()["SystemTime"])
+    now = engine_time(client)
     start = logs.since(since, now) if since else 0
     containers = chosen(desk, names)
     with suppress(KeyboardInterrupt):
